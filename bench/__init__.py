@@ -1,0 +1,1 @@
+"""Benchmarks: `bench.load` times streams against peers, `bench.micro` times functions."""

@@ -1,0 +1,104 @@
+"""The bench's side of the processes of subscribers."""
+
+import multiprocessing
+import time
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Self, TypeVar
+
+from bench.load import subscribers
+from bench.load.messages import (
+    Await,
+    Command,
+    Delivered,
+    Open,
+    Opened,
+    Quit,
+    Report,
+    Reset,
+    Tell,
+    Told,
+)
+
+_R = TypeVar("_R", Opened, Delivered, Told)
+
+
+class Crowd:
+    """Subscribers in processes of their own, driven together."""
+
+    def __init__(self, processes: int, core: int | None) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipes: list[Connection] = []
+        self._processes = []
+        self.streams = 0
+        """Streams asked for so far."""
+        for _ in range(processes):
+            here, there = context.Pipe()
+            process = context.Process(target=subscribers.run, args=(there, core), daemon=True)
+            process.start()
+            there.close()
+            self._pipes.append(here)
+            self._processes.append(process)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for pipe in self._pipes:
+            try:
+                pipe.send(Quit())
+            except BrokenPipeError:
+                continue
+        for process in self._processes:
+            process.join(10)
+            if process.is_alive():
+                process.kill()
+
+    def open(self, address: tuple[str, int], request: bytes, count: int) -> None:
+        """Open `count` streams, as many at once as listen queues allow; wait until all stand."""
+        self.streams += count
+        share, rest = divmod(count, len(self._pipes))
+        for index, pipe in enumerate(self._pipes):
+            pipe.send(Open(address=address, request=request, count=share + (index < rest)))
+        self._collect(Opened, 120)
+
+    def wait(self, number: int, seconds: float) -> bool:
+        """Wait until every subscriber has the events up to a number; False: not in time."""
+        self._send(Await(number))
+        try:
+            self._collect(Delivered, seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def reset(self) -> None:
+        """Forget latencies and CPU time so far."""
+        self._send(Reset())
+
+    def tell(self) -> list[Told]:
+        """What each process has seen."""
+        self._send(Tell())
+        return self._collect(Told, 30)
+
+    def _send(self, command: Command) -> None:
+        for pipe in self._pipes:
+            pipe.send(command)
+
+    def _collect(self, kind: type[_R], seconds: float) -> list[_R]:
+        """One report of this kind from every process; what comes in between is out of date."""
+        deadline = time.monotonic() + seconds
+        found = []
+        for pipe in self._pipes:
+            while pipe.poll(max(0.0, deadline - time.monotonic())):
+                report: Report = pipe.recv()
+                if isinstance(report, kind):
+                    found.append(report)
+                    break
+            else:
+                raise TimeoutError(f"no {kind.__name__} within {seconds:.0f} s")
+        return found

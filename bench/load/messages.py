@@ -1,0 +1,71 @@
+"""What the bench and a process of subscribers say to one another."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """Open `count` streams with these bytes as the request."""
+
+    address: tuple[str, int]
+    request: bytes
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Send a `Delivered` as soon as every subscriber has all events up to this number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Forget the latencies and the CPU time recorded so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Answer with a `Told`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quit:
+    """Close all streams and end."""
+
+
+Command = Open | Await | Reset | Tell | Quit
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """All streams asked for stand, or have failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Every subscriber of this process has what was awaited."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a process has seen since it began; from `latencies` on, since the last `Reset`."""
+
+    deliveries: int
+    """Events received, each counted once per subscriber; repeats apart."""
+    gaps: int
+    repeats: int
+    drops: int
+    """Streams that the server refused, broke or closed."""
+    first_failure: str
+    latencies_us: dict[int, int]
+    """A histogram's buckets."""
+    cpu_ns: int
+    reads: int
+    decoded: int
+    """Reads that were decoded; the others were equal to one decoded before."""
+
+
+Report = Opened | Delivered | Told

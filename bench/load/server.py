@@ -1,0 +1,149 @@
+"""One running subject, and what its processes cost."""
+
+import contextlib
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from bench.load.subjects.base import Subject
+
+_START_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """A reading of what a server has used so far."""
+
+    cpu_ns: int
+    """User and system time of all its processes, what utime and stime in /proc show in ticks."""
+    waited_ns: int
+    """Time in which they could have run but had no core: work of others on the machine."""
+    resident_bytes: int
+    socket_bytes: int
+    """The whole machine's TCP buffers: both ends of every stream."""
+
+
+class Server:
+    """A subject as a child process on a free port of 127.0.0.1, bound to one core."""
+
+    def __init__(self, subject: Subject, process: subprocess.Popen[bytes], port: int) -> None:
+        self.subject = subject
+        self.address = ("127.0.0.1", port)
+        self._process = process
+
+    def processes(self) -> list[int]:
+        """The server's process and all that it started, itself or through others."""
+        found = [self._process.pid]
+        for pid in found:
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                found.extend(int(child) for child in children.read_text().split())
+        return found
+
+    def cost(self) -> Cost:
+        """What it has used so far."""
+        pids = self.processes()
+        return Cost(
+            cpu_ns=sum(cpu_ns(pid) for pid in pids),
+            waited_ns=sum(waited_ns(pid) for pid in pids),
+            resident_bytes=sum(resident_bytes(pid) for pid in pids),
+            socket_bytes=socket_bytes(),
+        )
+
+
+def cpu_ns(pid: int) -> int:
+    """CPU time of a process: its CPU clock (clock_getcpuclockid(3)), ns where /proc has 10 ms."""
+    return time.clock_gettime_ns((~pid << 3) | 2)
+
+
+def waited_ns(pid: int) -> int:
+    """Time that the threads of a process spent on run queues; 0 where the kernel does not say."""
+    total = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        total += int(path.read_text().split()[1])
+    return total
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process; smaps_rollup is exact, VmRSS can lag by 64 pages a core."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Rss:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError(f"no Rss in smaps_rollup of process {pid}")
+
+
+def socket_bytes() -> int:
+    """Kernel memory in all TCP buffers of the machine."""
+    for line in Path("/proc/net/sockstat").read_text().splitlines():
+        if line.startswith("TCP:"):
+            return int(line.split()[-1]) * os.sysconf("SC_PAGE_SIZE")
+    raise ValueError("no TCP line in /proc/net/sockstat")
+
+
+@contextlib.contextmanager
+def run(subject: Subject, core: int | None) -> Iterator[Server]:
+    """Start a subject, wait until it listens, and end it when the block is left.
+
+    Raises:
+        RuntimeError: it ended at once or does not listen; with the last lines it wrote.
+    """
+    port = _free_port()
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, tempfile.TemporaryFile() as output:
+        command = subject.command(port, Path(name))
+        with _pinned(core):  # inherited, so that every thread of the server has it
+            process = subprocess.Popen(
+                command, cwd=name, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        try:
+            _wait_until_listening(process, port, output, command)
+            yield Server(subject, process, port)
+        finally:
+            _end(process)
+
+
+def _wait_until_listening(
+    process: subprocess.Popen[bytes], port: int, output: IO[bytes], command: list[str]
+) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    output.seek(0)
+    said = output.read()[-1000:].decode(errors="replace")
+    raise RuntimeError(f"{shlex.join(command)} does not listen on {port}:\n{said}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def _pinned(core: int | None) -> Iterator[None]:
+    before = os.sched_getaffinity(0)
+    try:
+        if core is not None:
+            os.sched_setaffinity(0, {core})
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port

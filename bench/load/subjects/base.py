@@ -1,0 +1,39 @@
+"""What the bench has to know about a server."""
+
+import subprocess
+from pathlib import Path
+from typing import Protocol
+
+
+class Subject(Protocol):
+    """How a server is started, and its requests; `bench.load.server` runs and ends it."""
+
+    name: str
+    replays: bool
+    """Whether it keeps events for those who join later."""
+
+    def missing(self) -> str | None:
+        """Why it cannot be run on this machine; None when it can."""
+        ...
+
+    def version(self) -> str:
+        """The version of what is run."""
+        ...
+
+    def command(self, port: int, folder: Path) -> list[str]:
+        """What starts it in the foreground, on 127.0.0.1; the folder is for its configuration."""
+        ...
+
+    def subscribe_request(self, channel: str, *, replay: bool = False) -> bytes:
+        """A GET for the stream of a channel: from now on, or from the oldest event kept."""
+        ...
+
+    def publish_request(self, channel: str, data: bytes) -> bytes:
+        """A POST of one event."""
+        ...
+
+
+def said(*command: str) -> str:
+    """What a program answers to a question about its version, standard error included."""
+    answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    return (answer.stdout + answer.stderr).strip()

@@ -1,0 +1,104 @@
+"""nginx with nchan: one worker, and a buffer as large as sse_server's default."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from bench.load.descriptors import max_descriptors
+from bench.load.request import get_stream, post
+from bench.load.subjects.base import said
+
+_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+"""Where Debian's libnginx-mod-nchan puts it."""
+
+_CONFIGURATION = """\
+load_module {module};
+{user}
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile {descriptors};
+pid {folder}/nginx.pid;
+error_log stderr error;
+events {{ worker_connections {connections}; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    keepalive_timeout 1h;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    nchan_shared_memory_size 256M;
+    nchan_message_buffer_length 10000;
+    nchan_message_timeout 5m;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location ~ ^/publish/(\\w+)$ {{
+            nchan_publisher;
+            nchan_channel_id $1;
+        }}
+        location ~ ^/subscribe/(\\w+)$ {{
+            nchan_subscriber eventsource;
+            nchan_channel_id $1;
+            nchan_subscriber_first_message newest;
+            nchan_eventsource_ping_interval 15;
+            nchan_eventsource_ping_event "";
+            nchan_eventsource_ping_comment ping;
+        }}
+        location ~ ^/replay/(\\w+)$ {{
+            nchan_subscriber eventsource;
+            nchan_channel_id $1;
+            nchan_subscriber_first_message oldest;
+        }}
+    }}
+}}
+"""
+
+
+def _nginx() -> str | None:
+    """Where nginx is; Debian keeps it where the PATH of an ordinary user does not look."""
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+
+
+class Nchan:
+    """nginx + nchan; a heartbeat every 15 s, as sse_server has."""
+
+    name = "nchan"
+    replays = True
+
+    def missing(self) -> str | None:
+        if _nginx() is None or not _MODULE.exists():
+            return "nginx with nchan is not installed: apt-get install nginx libnginx-mod-nchan"
+        return None
+
+    def version(self) -> str:
+        nginx = re.sub(r".*nginx/", "", said(_nginx() or "nginx", "-v"))
+        package = shutil.which("dpkg-query")
+        nchan = "?"
+        if package is not None:
+            nchan = said(package, "-W", "-f=${Version}", "libnginx-mod-nchan")
+        return f"nginx {nginx}, nchan {nchan}"
+
+    def command(self, port: int, folder: Path) -> list[str]:
+        descriptors = max_descriptors()
+        path = folder / "nginx.conf"
+        path.write_text(
+            _CONFIGURATION.format(
+                module=_MODULE,
+                # Started by root, nginx gives its worker away to a user who cannot read the folder.
+                user="user root;" if os.geteuid() == 0 else "",
+                folder=folder,
+                port=port,
+                descriptors=descriptors,
+                connections=descriptors - 50,
+            )
+        )
+        return [_nginx() or "nginx", "-p", str(folder), "-c", str(path), "-e", "stderr"]
+
+    def subscribe_request(self, channel: str, *, replay: bool = False) -> bytes:
+        return get_stream(f"/{'replay' if replay else 'subscribe'}/{channel}")
+
+    def publish_request(self, channel: str, data: bytes) -> bytes:
+        return post(f"/publish/{channel}", data)

@@ -1,0 +1,33 @@
+"""Node's http module, the broadcaster that guides show."""
+
+import shutil
+from pathlib import Path
+
+from bench.load.request import get_stream, post
+from bench.load.subjects.base import said
+
+_SCRIPT = Path(__file__).parent.parent / "node_broadcaster.js"
+
+
+class Node:
+    """A set of responses, `write` on each; keeps nothing for those who join later."""
+
+    name = "node"
+    replays = False
+
+    def missing(self) -> str | None:
+        return None if shutil.which("node") else "node is not installed: apt-get install nodejs"
+
+    def version(self) -> str:
+        return f"node {said('node', '--version')}"
+
+    def command(self, port: int, folder: Path) -> list[str]:
+        return ["node", str(_SCRIPT), str(port)]
+
+    def subscribe_request(self, channel: str, *, replay: bool = False) -> bytes:
+        if replay:
+            raise ValueError("the node broadcaster does not replay")
+        return get_stream(f"/events/{channel}")
+
+    def publish_request(self, channel: str, data: bytes) -> bytes:
+        return post(f"/events/{channel}", data)

@@ -1,0 +1,35 @@
+"""sse_server itself, as its users start it."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from bench.load.request import get_stream, post
+from bench.load.subjects.base import said
+
+
+class SseServer:
+    """`python -m sse_server serve` with the interpreter that runs the bench."""
+
+    name = "sse_server"
+    replays = True
+
+    def missing(self) -> str | None:
+        if importlib.util.find_spec("sse_server") is None:
+            return "the package sse_server is not installed: `make serve` or pip install -e ."
+        if importlib.util.find_spec("sse_server.__main__") is None:
+            return "sse_server has no command yet"
+        return None
+
+    def version(self) -> str:
+        loop = "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"
+        return f"{said(sys.executable, '-m', 'sse_server', '--version')} ({loop})"
+
+    def command(self, port: int, folder: Path) -> list[str]:
+        return [sys.executable, "-m", "sse_server", "serve", "--bind", f"127.0.0.1:{port}"]
+
+    def subscribe_request(self, channel: str, *, replay: bool = False) -> bytes:
+        return get_stream(f"/events/{channel}" + ("?last_event_id=earliest" if replay else ""))
+
+    def publish_request(self, channel: str, data: bytes) -> bytes:
+        return post(f"/events/{channel}", data)

@@ -1,0 +1,156 @@
+"""One process full of subscribers: opens streams, reads them, proves what came."""
+
+import os
+import select
+import socket
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+
+from bench.load.histogram import Histogram
+from bench.load.messages import Await, Command, Delivered, Open, Opened, Quit, Reset, Tell, Told
+from bench.load.stream import Decoder, Place, State
+
+_READ_BYTES = 64 * 1024
+"""Half of where glibc's malloc turns to mmap, which would cost a page fault per page and read."""
+
+_MAX_HANDSHAKES = 400
+"""Streams being opened at one moment: less than the listen queue of every subject (511)."""
+
+_STREAMS_PER_SOURCE = 25_000
+"""Linux has 28,232 ports for each pair of addresses."""
+
+
+def run(pipe: Connection, core: int | None) -> None:
+    """The process: obey commands until `Quit`, or until the bench has gone."""
+    if core is not None:
+        os.sched_setaffinity(0, {core})
+    subscribers = _Subscribers(pipe)
+    try:
+        subscribers.run()
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        return
+
+
+class _Subscribers:
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._epoll = select.epoll()
+        self._epoll.register(pipe.fileno(), select.EPOLLIN)
+        self._decoder = Decoder()
+        self._sockets: dict[int, socket.socket] = {}
+        self._places: dict[int, Place] = {}
+        self._gone: list[Place] = []
+        self._opening: set[int] = set()
+        self._to_open: Iterator[Open] | None = None
+        self._total = 0
+        self._awaited = 0
+        self._quitting = False
+        self._reset()
+
+    def run(self) -> None:
+        control = self._pipe.fileno()
+        while not self._quitting:
+            for fd, _ in self._epoll.poll():
+                if fd == control:
+                    self._obey(self._pipe.recv())
+                else:
+                    self._read(fd)
+            if self._to_open is not None:
+                self._open_some(self._to_open)
+            if self._awaited and self._total >= self._awaited * len(self._places):
+                self._pipe.send(Delivered(self._awaited))
+                self._awaited = 0
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case Open():
+                self._to_open = iter([command] * command.count)
+            case Await(number):
+                self._awaited = number
+            case Reset():
+                self._reset()
+            case Tell():
+                self._pipe.send(self._told())
+            case Quit():
+                self._quitting = True
+
+    # Opening
+
+    def _open_some(self, to_open: Iterator[Open]) -> None:
+        """Keep up to _MAX_HANDSHAKES streams on their way until all stand."""
+        while len(self._opening) < _MAX_HANDSHAKES:
+            command = next(to_open, None)
+            if command is None:
+                break
+            self._connect(command)
+        if not self._opening:
+            self._to_open = None
+            self._pipe.send(Opened())
+
+    def _connect(self, command: Open) -> None:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        index = len(self._sockets)
+        if index >= _STREAMS_PER_SOURCE:
+            sock.bind((f"127.0.0.{1 + index // _STREAMS_PER_SOURCE}", 0))
+        sock.connect(command.address)  # on loopback complete at once, by the kernel alone
+        sock.setblocking(False)
+        sock.send(command.request)
+        fd = sock.fileno()
+        self._sockets[fd] = sock
+        self._places[fd] = self._decoder.start
+        self._opening.add(fd)
+        self._epoll.register(fd, select.EPOLLIN)
+
+    # Reading
+
+    def _read(self, fd: int) -> None:
+        try:
+            data = os.read(fd, _READ_BYTES)
+        except ConnectionError:
+            data = b""
+        now = time.monotonic_ns()
+        place = self._places[fd]
+        after = place.after if data == place.data else self._step(fd, place, data)
+        self._places[fd] = after
+        self._reads += 1
+        if after.progress.advance:
+            progress = after.progress
+            self._total += progress.advance
+            # Events of one read all count with the oldest one's latency: never flattering.
+            self._latencies.record((now - progress.oldest_ns) // 1000, progress.advance)
+        if self._opening and after.progress.state is not State.HEAD:
+            self._opening.discard(fd)
+
+    def _step(self, fd: int, place: Place, data: bytes) -> Place:
+        """Bytes that the last subscriber at this place did not read."""
+        after = self._decoder.step(place, data) if data else place
+        if not data or after.progress.state is State.FAILED:
+            self._epoll.unregister(fd)
+            self._opening.discard(fd)
+            self._gone.append(after)
+        return after
+
+    # Telling
+
+    def _reset(self) -> None:
+        self._latencies = Histogram()
+        self._cpu_start_ns = time.process_time_ns()
+        self._decoder.decoded = 0
+        self._reads = 0
+
+    def _told(self) -> Told:
+        progresses = [place.progress for place in self._places.values()]
+        gaps = sum(progress.gaps for progress in progresses)
+        failure = self._gone[0].progress if self._gone else None
+        return Told(
+            deliveries=sum(progress.newest for progress in progresses) - gaps,
+            gaps=gaps,
+            repeats=sum(progress.repeats for progress in progresses),
+            drops=len(self._gone),
+            first_failure=repr(failure.raw or "closed by the server") if failure else "",
+            latencies_us=self._latencies.buckets,
+            cpu_ns=time.process_time_ns() - self._cpu_start_ns,
+            reads=self._reads,
+            decoded=self._decoder.decoded,
+        )

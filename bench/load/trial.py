@@ -1,0 +1,169 @@
+"""One scenario with one server: what the scenario functions work with, and whether it counts."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from bench.load.crowd import Crowd
+from bench.load.histogram import Histogram
+from bench.load.publisher import Publisher
+from bench.load.server import Cost, Server
+
+CHANNEL = "bench"
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much is done; every subject gets the same."""
+
+    subscribers: int
+    seconds: float
+    """How long a measurement lasts; what was begun is finished."""
+    idle_seconds: float
+    event_bytes: int = 200
+    """Of the data of an event, one line of JSON."""
+    events_per_second: int = 50
+    """In the latency scenario."""
+    few_subscribers: int = 1_000
+    """At most so many in the scenarios latency and replay."""
+    replayed_events: int = 100
+    wait_seconds: float = 60.0
+    """For deliveries that do not come."""
+
+    @property
+    def few(self) -> int:
+        """Subscribers of the scenarios that need fewer."""
+        return min(self.few_subscribers, self.subscribers)
+
+
+@dataclass(slots=True, kw_only=True)
+class Verdict:
+    """What was proved about the deliveries of a trial; figures count only when it is clean."""
+
+    expected: int = 0
+    deliveries: int = 0
+    gaps: int = 0
+    repeats: int = 0
+    drops: int = 0
+    trouble: list[str] = field(default_factory=list)
+
+    @property
+    def valid(self) -> bool:
+        """Each subscriber got each event once, in order, and no stream was lost."""
+        clean = not (self.gaps or self.repeats or self.drops or self.trouble)
+        return clean and self.deliveries == self.expected
+
+    def __str__(self) -> str:
+        told = [f"{self.deliveries:,} of {self.expected:,} deliveries"]
+        told += [
+            f"{count:,} {what}"
+            for what, count in (
+                ("gaps", self.gaps),
+                ("repeats", self.repeats),
+                ("drops", self.drops),
+            )
+            if count
+        ]
+        return ", ".join(told + self.trouble)
+
+
+class Trial:
+    """A server, a crowd and a publisher; counts what each subscriber has to receive."""
+
+    def __init__(self, server: Server, crowd: Crowd, size: Size) -> None:
+        self.server = server
+        self.crowd = crowd
+        self.size = size
+        self.figures: Figures = {}
+        self.verdict = Verdict()
+        self._published = 0
+
+    def subscribe(self, count: int, *, replay: bool = False) -> None:
+        """Open streams and wait until all stand."""
+        request = self.server.subject.subscribe_request(CHANNEL, replay=replay)
+        self.crowd.open(self.server.address, request, count)
+
+    @contextlib.contextmanager
+    def publisher(self) -> Iterator[Publisher]:
+        """A publisher; there is one in a trial, since events are numbered from 1."""
+        subject = self.server.subject
+
+        def request(data: bytes) -> bytes:
+            return subject.publish_request(CHANNEL, data)
+
+        with Publisher(self.server.address, request, self.size.event_bytes) as publisher:
+            try:
+                yield publisher
+            finally:
+                self._published = publisher.accepted
+
+    def wait(self, number: int) -> None:
+        """Wait until every subscriber has the events up to a number.
+
+        Raises:
+            TimeoutError: they do not come.
+        """
+        if not self.crowd.wait(number, self.size.wait_seconds):
+            raise TimeoutError(f"event {number} did not reach everybody")
+
+    def prove(self) -> None:
+        """Show that all streams live: publish one event to all and wait for it."""
+        with self.publisher() as publisher:
+            publisher.publish()
+            self.wait(publisher.sent)
+
+    @contextlib.contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Measure deliveries: server CPU for each, latencies, how busy server and driver are.
+
+        The block has to end with everything delivered.
+        """
+        before = self._deliveries()
+        self.crowd.reset()
+        start, started = self.server.cost(), time.monotonic()
+        yield
+        end, seconds = self.server.cost(), time.monotonic() - started
+        told = self.crowd.tell()
+        deliveries = sum(process.deliveries for process in told) - before
+        latencies = Histogram()
+        for process in told:
+            latencies.merge(process.latencies_us.items())
+        cpu_ns = end.cpu_ns - start.cpu_ns
+        driver_ns = max(process.cpu_ns for process in told)
+        reads = sum(process.reads for process in told)
+        self.figures |= {
+            "us_per_delivery": cpu_ns / 1000 / max(1, deliveries),
+            "deliveries_per_second": deliveries / seconds,
+            "p50_ms": latencies.quantile(0.5) / 1000,
+            "p99_ms": latencies.quantile(0.99) / 1000,
+            "p999_ms": latencies.quantile(0.999) / 1000,
+            "server_percent": cpu_ns / 1e7 / seconds,
+            "waited_percent": (end.waited_ns - start.waited_ns) / 1e7 / seconds,
+            "driver_percent": driver_ns / 1e7 / seconds,
+            "events_per_read": deliveries / max(1, reads),
+            "deliveries": deliveries,
+            "seconds": seconds,
+        }
+
+    def settled_cost(self, seconds: float = 1.0) -> Cost:
+        """The server's cost once it has finished what it was doing."""
+        time.sleep(seconds)
+        return self.server.cost()
+
+    def judge(self) -> None:
+        """Fill in the verdict from what the subscribers have seen since the trial began."""
+        told = self.crowd.tell()
+        verdict = self.verdict
+        verdict.expected = self._published * self.crowd.streams
+        verdict.deliveries = sum(process.deliveries for process in told)
+        verdict.gaps = sum(process.gaps for process in told)
+        verdict.repeats = sum(process.repeats for process in told)
+        verdict.drops = sum(process.drops for process in told)
+        failures = [process.first_failure for process in told if process.first_failure]
+        verdict.trouble += failures[:1]
+
+    def _deliveries(self) -> int:
+        return sum(process.deliveries for process in self.crowd.tell())

@@ -1,0 +1,1 @@
+"""Who may do what: so far, the rule for those who do not say who they are."""

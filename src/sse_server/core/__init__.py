@@ -1,0 +1,1 @@
+"""The hub, without sockets, loop or clock: log, groups, lanes, subscribers, pump."""

@@ -1,0 +1,99 @@
+"""Groups: all who follow one combination of channels in one framing.
+
+Those of a group who have everything stand in its lanes. One lane, the open one, takes those who
+have caught up. When publishing outruns the pump, the open lane may be behind when somebody arrives:
+then a new one is opened, and lanes that meet at the tip with room to spare become one again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sse_server.core.lane import Lane
+from sse_server.core.reading import count
+
+if TYPE_CHECKING:
+    from sse_server.core.channel import Channel
+    from sse_server.core.hub import Hub
+    from sse_server.core.pump import Pump
+    from sse_server.core.subscriber import Subscriber
+    from sse_server.core.window import Window
+    from sse_server.wire.flow import Framing
+
+GroupKey = tuple[tuple[str, ...], "Framing"]
+"""Channel names in order, and the framing."""
+
+
+class Group:
+    """Subscribers that are sent the same bytes."""
+
+    __slots__ = ("channels", "framing", "hub", "key", "lane_size", "lanes", "open", "size",
+                 "windows")  # fmt: skip
+
+    def __init__(self, hub: Hub, key: GroupKey, channels: tuple[Channel, ...]) -> None:
+        """`channels` are those that `key` names."""
+        self.hub = hub
+        self.key = key
+        self.channels = channels
+        self.windows: tuple[Window, ...] = tuple(channel.window for channel in channels)
+        self.framing = key[1]
+        self.lane_size = hub.options.lane_size
+        self.lanes: dict[Lane, None] = {}
+        self.open: Lane | None = None
+        self.size = 0  # subscribers, standing or not
+
+    @property
+    def newest(self) -> int:
+        """The offset of the newest frame of its channels."""
+        return max([window.newest for window in self.windows])
+
+    def stand(self, member: Subscriber) -> None:
+        """Let a subscriber that has everything stand in a lane that has everything, too."""
+        lane = self.open
+        newest = self.newest
+        if lane is None or lane.place < newest or len(lane.members) >= self.lane_size:
+            lane = Lane(self, member.place, count(self.windows, member.place))
+            self.lanes[lane] = None
+            self.open = lane
+        lane.add(member)
+
+    def settle(self, lane: Lane) -> None:
+        """A lane has come to the tip, or lost a member: keep at most one that is half empty.
+
+        The open lane is that one.
+        """
+        if lane.visiting or lane.queued:
+            return
+        if not lane.members:
+            self._drop(lane)
+            return
+        other = self.open
+        if other is lane or len(lane.members) * 2 > self.lane_size:
+            return
+        newest = self.newest
+        if lane.place < newest:
+            return
+        if other is None or other.queued or other.visiting or other.place < newest:
+            self.open = lane
+            return
+        if len(lane.members) > len(other.members):
+            lane, other = other, lane
+        if len(lane.members) + len(other.members) > self.lane_size:
+            self.open = lane
+            return
+        for member in lane.members:
+            other.add(member)
+        lane.members.clear()
+        self._drop(lane)
+        self.open = other
+
+    def wake(self, pump: Pump) -> None:
+        """Something was appended: queue the lanes that are behind."""
+        for lane in self.lanes:
+            if not lane.queued:
+                pump.enqueue(lane)
+
+    def _drop(self, lane: Lane) -> None:
+        self.lanes.pop(lane, None)
+        if self.open is lane:
+            self.open = None

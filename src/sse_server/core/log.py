@@ -1,0 +1,260 @@
+"""The log: the newest frames of all channels, in one order, and what stands beyond a place."""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush, heapreplace
+from typing import Protocol
+
+from sse_server.core.gap import Gap
+from sse_server.core.presence import PRESENCE_OPTIONS, SUFFIX
+from sse_server.core.reading import Reading, losers, read, read_lossy
+from sse_server.core.start import Start
+from sse_server.core.window import ChannelOptions, Window
+from sse_server.wire.flow import Framing
+from sse_server.wire.position import Positions
+
+_MIN_RANKS = 1024  # dead windows that the heap may keep before it is made anew
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOptions:
+    """How much of the past stays in memory."""
+
+    max_bytes: int = 256 * 1024 * 1024
+    """All channels together; the oldest frame of all leaves first."""
+    channel: ChannelOptions = field(default_factory=ChannelOptions)
+    """For channels that no pattern names."""
+    patterns: tuple[tuple[str, ChannelOptions], ...] = ()
+    """(pattern, options): an exact name, `prefix*`, or `*`. The first that matches holds."""
+    max_burst_bytes: int = 64 * 1024
+    """What one write may carry, unless a single event is larger. More would sit in the kernel."""
+    max_memo_bytes: int = 16 * 1024 * 1024
+    """Bursts that are kept for others at the same place until the pump runs dry."""
+    max_tombstones: int = 100_000
+    """Forgotten channels of which it is known what they lost."""
+
+    def of(self, channel: str) -> ChannelOptions:
+        """The options that hold for a channel."""
+        base, suffix, rest = channel.rpartition(SUFFIX)
+        if suffix and not rest and self.of(base).presence:
+            return PRESENCE_OPTIONS
+        for pattern, options in self.patterns:
+            if pattern == channel or (pattern[-1:] == "*" and channel.startswith(pattern[:-1])):
+                return options
+        return self.channel
+
+
+class Readable(Hashable, Protocol):
+    """A group, as far as the log is concerned: those who are sent the same bytes."""
+
+    @property
+    def windows(self) -> Sequence[Window]:
+        """What it reads."""
+        ...
+
+    @property
+    def framing(self) -> Framing:
+        """How blocks become what one write sends."""
+        ...
+
+
+@dataclass(slots=True)
+class Burst:
+    """The bytes of one write, and the place it leads to. Shared by all who stand at one place."""
+
+    data: bytes
+    frames: int
+    place: int
+    seen: int
+    cut: bool
+    """The budget ended it: there is more."""
+    newest: int
+    """Of the log when it was read: an uncut burst is good until something is appended."""
+    gap: Gap | None
+
+
+class Log:
+    """Windows by channel name, bounded in all, with memoised answers."""
+
+    __slots__ = (
+        "_ages",
+        "_floor",
+        "_memo",
+        "_memo_bytes",
+        "_ranks",
+        "_tombstones",
+        "bytes",
+        "newest",
+        "options",
+        "positions",
+        "windows",
+    )
+
+    def __init__(self, options: LogOptions, positions: Positions, newest: int = 0) -> None:
+        """`newest`: the offset at which the log begins; what lies before it is not held."""
+        self.options = options
+        self.positions = positions
+        self.windows: dict[str, Window] = {}
+        self.newest = newest
+        self.bytes = 0
+        # A window stands in each heap at most once, by what was its oldest frame when it was put
+        # there; whether that is still so is looked at when it comes up. So appending touches a
+        # heap only for a window that is in none.
+        self._ranks: list[tuple[int, Window]] = []
+        self._ages: list[tuple[float, int, Window]] = []
+        self._tombstones: OrderedDict[str, int] = OrderedDict()
+        self._floor = newest  # what a channel without window and tombstone may have lost
+        self._memo: dict[tuple[Readable, int], Burst] = {}
+        self._memo_bytes = 0
+
+    def window(self, channel: str) -> Window:
+        """The window of a channel; made when there is none."""
+        window = self.windows.get(channel)
+        if window is None:
+            options = self.options.of(channel)
+            buried = self._tombstones.pop(channel, None)
+            if options.ephemeral:
+                window = Window(channel, options, lost=0, uncertain=-1)
+            elif buried is None:
+                window = Window(channel, options, lost=self._floor, uncertain=self._floor)
+            else:
+                window = Window(channel, options, lost=buried, uncertain=-1)
+            self.windows[channel] = window
+        return window
+
+    def append(self, window: Window, offset: int, block: bytes, now: float) -> None:
+        """Take the newest frame of all, and evict what no longer fits."""
+        assert offset > self.newest, (offset, self.newest)
+        self.newest = offset
+        self.bytes += window.append(offset, block, now)
+        if not window.ranked:
+            window.ranked = True
+            heappush(self._ranks, (offset, window))
+        age = window.options.max_age_seconds
+        if age is not None and not window.aging:
+            window.aging = True
+            heappush(self._ages, (now + age, offset, window))
+        if self.bytes > self.options.max_bytes:
+            self._shrink()
+
+    def since(self, place: int, group: Readable, seen: int) -> Burst | None:
+        """What those of `group` who stand at `place` are to be sent next; None: they have it all.
+
+        `seen` is the count of frames they had when they got there, for the case of a gap.
+        """
+        key = (group, place)
+        burst = self._memo.get(key)
+        newest = self.newest
+        if burst is not None and (burst.cut or burst.newest == newest):
+            return burst
+        windows = group.windows
+        for window in windows:
+            if window.lost > place:
+                return self.since_alone(place, windows, group.framing, seen)
+        reading = read(windows, place, newest, self.options.max_burst_bytes)
+        if reading is None:
+            return None
+        burst = self._burst(reading, group.framing)
+        if self._memo_bytes > self.options.max_memo_bytes:
+            self.forget_bursts()
+        self._memo[key] = burst
+        self._memo_bytes += len(burst.data)
+        return burst
+
+    def since_alone(
+        self,
+        place: int,
+        windows: Sequence[Window],
+        framing: Framing,
+        seen: int,
+        start: Start | None = None,
+    ) -> Burst | None:
+        """The same for one reader with windows or a past of its own; nothing is remembered."""
+        budget = self.options.max_burst_bytes
+        affected = losers(windows, place, start.forgiven if start else None)
+        reading: Reading | None
+        if affected:
+            reading = read_lossy(
+                windows,
+                place,
+                self.newest,
+                budget,
+                seen=seen,
+                affected=affected,
+                positions=self.positions,
+            )
+        else:
+            reading = read(windows, place, self.newest, budget)
+        return None if reading is None else self._burst(reading, framing)
+
+    def forget_bursts(self) -> None:
+        """Drop the memoised answers: the pump has run dry, nobody is about to ask again."""
+        self._memo.clear()
+        self._memo_bytes = 0
+
+    def expire(self, now: float, limit: int = 10_000) -> float | None:
+        """Evict what is too old, at most `limit` frames; returns when to be called again.
+
+        The limit keeps one call below some milliseconds.
+        """
+        ages = self._ages
+        while ages and ages[0][0] <= now and limit > 0:
+            window = ages[0][2]
+            age = window.options.max_age_seconds
+            assert age is not None, window.name
+            while len(window) and window.times[window.head] + age <= now and limit > 0:
+                self.bytes -= window.evict()
+                limit -= 1
+            oldest = window.oldest
+            if oldest is None:
+                heappop(ages)
+                window.aging = False
+                self.release(window)
+            else:
+                heapreplace(ages, (window.times[window.head] + age, oldest, window))
+        return ages[0][0] if ages else None
+
+    def release(self, window: Window) -> None:
+        """Forget a window that holds nothing and that nobody follows, but for what it lost."""
+        if len(window) or window.followed or self.windows.get(window.name) is not window:
+            return
+        del self.windows[window.name]
+        if window.lost != self._floor and not window.options.ephemeral:
+            self._tombstones[window.name] = window.lost
+            if len(self._tombstones) > self.options.max_tombstones:
+                _, lost = self._tombstones.popitem(last=False)
+                self._floor = max(self._floor, lost)
+        if len(self._ranks) > 2 * len(self.windows) + _MIN_RANKS:
+            for _, ranked in self._ranks:
+                ranked.ranked = len(ranked) > 0
+            self._ranks = [entry for entry in self._ranks if entry[1].ranked]
+            heapify(self._ranks)
+
+    def _shrink(self) -> None:
+        """Evict the oldest frames of all until the log fits; the newest stays whatever its size."""
+        ranks = self._ranks
+        while self.bytes > self.options.max_bytes:
+            offset, window = ranks[0]
+            oldest = window.oldest
+            if oldest is None:
+                heappop(ranks)
+                window.ranked = False
+                self.release(window)
+            elif oldest != offset:
+                heapreplace(ranks, (oldest, window))
+            elif oldest == self.newest:
+                return
+            else:
+                self.bytes -= window.evict()
+
+    def _burst(self, reading: Reading, framing: Framing) -> Burst:
+        return Burst(
+            framing(reading.blocks),
+            reading.frames,
+            reading.place,
+            reading.seen,
+            reading.cut,
+            self.newest,
+            reading.gap,
+        )

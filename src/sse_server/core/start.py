@@ -1,0 +1,70 @@
+"""Starts: where a stream begins, from the `Last-Event-ID` that came with it.
+
+Most begin at the newest position, or at one from which nothing is lost, and need no more than their
+place. The others begin at the oldest frame that is held. The oldest differs by channel, so what
+each channel had lost by then is forgiven until the stream has passed it, and is not told as a gap.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sse_server.core.gap import Gap
+from sse_server.core.reading import count, known_count, losers
+from sse_server.core.window import Window
+from sse_server.wire.position import PositionFault, Positions
+
+EARLIEST = b"earliest"
+"""In place of a position: all that is kept."""
+
+
+@dataclass(slots=True)
+class Start:
+    """What a stream carries along until its place has left its beginning behind."""
+
+    forgiven: dict[Window, int]
+    until: int
+    """Beyond this place nothing is forgiven any more."""
+    gap: bytes | None
+    """A gap to be told before anything else."""
+
+
+class Beginning(NamedTuple):
+    """Where a stream begins."""
+
+    place: int
+    seen: int
+    start: Start | None
+
+
+def begin(
+    last_id: bytes | None, windows: Sequence[Window], newest: int, positions: Positions
+) -> Beginning:
+    """Find the place that `last_id` names; None is the newest.
+
+    A position that names none is a gap on every channel: it is told first, and everything held
+    follows it.
+    """
+    if last_id is None:
+        return Beginning(newest, count(windows, newest), None)
+    if last_id == EARLIEST:
+        return _begin_at_oldest(windows, newest)
+    place = positions.parse(last_id)
+    if isinstance(place, int) and place > newest:
+        place = PositionFault.FUTURE
+    if isinstance(place, int):
+        return Beginning(place, known_count(windows, place), None)
+    beginning = _begin_at_oldest(windows, newest)
+    gap = Gap(windows=windows, at=beginning.place, requested=last_id, reason=place, lost=None)
+    forgiven = beginning.start.forgiven if beginning.start else {}
+    until = beginning.start.until if beginning.start else beginning.place
+    start = Start(forgiven, until, gap.block(positions, newest))
+    return beginning._replace(start=start)
+
+
+def _begin_at_oldest(windows: Sequence[Window], newest: int) -> Beginning:
+    held = [window.oldest for window in windows if window.oldest is not None]
+    place = min(held) - 1 if held else newest
+    forgiven = {window: window.lost for window in losers(windows, place)}
+    start = Start(forgiven, max(forgiven.values()), None) if forgiven else None
+    return Beginning(place, count(windows, place), start)

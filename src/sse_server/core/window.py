@@ -1,0 +1,159 @@
+"""Windows: the newest frames of one channel, and what the channel has lost.
+
+Parallel lists instead of frame objects: what a burst needs is a slice of `blocks`, and a slice of a
+list is the cheapest thing Python can join. The live part begins at `head`; what lies before it is
+cut off when it is more than half of the list, so that eviction costs O(1) in the long run.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import NamedTuple
+
+FRAME_OVERHEAD_BYTES = 130
+"""What a frame costs beside its text: bytes object 33, offset 32, time 24, three list slots 24, and
+what lists over-allocate."""
+
+_MIN_CUT = 64  # below this many dead slots, moving the rest of the list is not worth it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelOptions:
+    """How much of a channel stays in memory; the first bound reached wins."""
+
+    max_frames: int = 10_000
+    """The oldest leave first. `max_frames = 100` is "the last 100"."""
+    max_age_seconds: float | None = 300.0
+    """None: age does not matter. Five minutes: a phone that changes networks comes back in time."""
+    max_bytes: int = 4 * 1024 * 1024
+    """Frames as they stand in memory, bookkeeping included."""
+    presence: bool = False
+    """Keep the number of clients as one event on `{channel}/presence`, which its streams follow."""
+    ephemeral: bool = False
+    """What leaves the window is not missed: no gap is told (a presence channel)."""
+
+
+class Span(NamedTuple):
+    """Indexes into a window's lists: frames `start` up to, not including, `stop`."""
+
+    start: int
+    stop: int
+
+
+class Window:
+    """The frames of one channel, oldest first."""
+
+    __slots__ = (
+        "aging",
+        "blocks",
+        "bytes",
+        "followed",
+        "head",
+        "longest",
+        "lost",
+        "name",
+        "newest",
+        "offsets",
+        "options",
+        "ranked",
+        "times",
+        "total",
+        "uncertain",
+    )
+
+    def __init__(self, name: str, options: ChannelOptions, *, lost: int, uncertain: int) -> None:
+        """`lost`: the newest offset this channel is known, or has to be taken, to have lost.
+
+        `uncertain`: up to here it is not known whether anything was lost.
+        """
+        self.name = name
+        self.options = options
+        self.offsets: list[int] = []
+        self.blocks: list[bytes] = []
+        self.times: list[float] = []
+        self.head = 0
+        self.bytes = 0
+        self.longest = 0  # no block is longer; never lowered while there are frames
+        self.total = 0  # frames ever appended to this object
+        self.newest = lost  # nothing beyond it has ever been appended
+        self.lost = lost
+        self.uncertain = uncertain
+        self.followed = 0  # by how many subscribers; not forgotten while above zero
+        self.ranked = False  # stands in the log's heap of oldest frames
+        self.aging = False  # stands in the log's heap of ages
+
+    def __len__(self) -> int:
+        """Frames held."""
+        return len(self.offsets) - self.head
+
+    @property
+    def oldest(self) -> int | None:
+        """The offset of the oldest frame held."""
+        return self.offsets[self.head] if self.head < len(self.offsets) else None
+
+    def append(self, offset: int, block: bytes, now: float) -> int:
+        """Add the newest frame and evict what no longer fits; returns by how many bytes it grew.
+
+        At least one frame, the new one, stays, whatever the bounds.
+        """
+        before = self.bytes
+        size = len(block)
+        self.offsets.append(offset)
+        self.blocks.append(block)
+        self.times.append(now)
+        self.bytes += size + FRAME_OVERHEAD_BYTES
+        self.total += 1
+        self.newest = offset
+        self.longest = max(self.longest, size)
+        options = self.options
+        while len(self) > 1 and (len(self) > options.max_frames or self.bytes > options.max_bytes):
+            self.evict()
+        return self.bytes - before
+
+    def evict(self) -> int:
+        """Let the oldest frame go; returns how many bytes that freed."""
+        head = self.head
+        freed = len(self.blocks[head]) + FRAME_OVERHEAD_BYTES
+        if not self.options.ephemeral:
+            self.lost = self.offsets[head]
+        self.blocks[head] = b""
+        self.bytes -= freed
+        self.head = head = head + 1
+        if head == len(self.offsets):
+            self.longest = 0
+        if head >= _MIN_CUT and head * 2 >= len(self.offsets):
+            del self.offsets[:head], self.blocks[:head], self.times[:head]
+            self.head = 0
+        return freed
+
+    def index(self, place: int) -> int:
+        """Where in the lists the first frame beyond `place` stands."""
+        offsets = self.offsets
+        count = len(offsets)
+        if self.newest <= place or self.head == count:
+            return count
+        # Mostly one frame is unread: the newest.
+        if count - self.head == 1 or offsets[-2] <= place:
+            return count - 1
+        return bisect_right(offsets, place, self.head)
+
+    def span(self, place: int, budget: int) -> Span:
+        """The frames beyond `place` that fit in `budget` bytes, but at least one where there is."""
+        start = self.index(place)
+        stop = len(self.offsets)
+        if (stop - start) * self.longest <= budget:
+            return Span(start, stop)
+        blocks = self.blocks
+        end = start
+        while end < stop:
+            budget -= len(blocks[end])
+            if budget < 0 and end > start:
+                break
+            end += 1
+        return Span(start, end)
+
+    def count(self, place: int) -> int:
+        """How many frames were ever appended up to `place`, held or not.
+
+        Exact when nothing beyond `place` has been evicted.
+        """
+        return self.total - (len(self.offsets) - self.index(place))

@@ -1,0 +1,1 @@
+"""Engines: what orders events and keeps them."""

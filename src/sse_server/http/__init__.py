@@ -1,0 +1,1 @@
+"""HTTP without sockets: requests, responses, and the machines that read and write them."""

@@ -1,0 +1,1 @@
+"""Sockets: listeners, connections, streams, one timer."""

@@ -1,0 +1,232 @@
+"""An HTTP/1.1 connection until an event stream opens on it: joins a transport to its machine.
+
+What the machine says decides what is waited for and how long; the site's timer looks at `deadline`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, cast
+
+from sse_server.errors import RemoteProtocolError, RequestError
+from sse_server.http.http1 import Http1, Phase
+from sse_server.http.response import EventStream, Response, error_response
+from sse_server.net.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from sse_server.http.response import Answer
+    from sse_server.net.site import Site
+
+logger = logging.getLogger(__name__)
+
+_REQUESTS_PER_TURN = 32  # of one connection that pipelines, before the loop looks at the others
+
+
+class Connection(asyncio.Protocol):
+    """Reads requests, has them answered, and becomes a stream when one of them opens one."""
+
+    __slots__ = ("_lingers", "_machine", "_scheduled", "_site", "_stalled", "_task", "_transport",
+                 "_watched", "deadline")  # fmt: skip
+
+    _transport: asyncio.Transport
+
+    def __init__(self, site: Site) -> None:
+        """Made by the listener for every connection it accepts."""
+        self._site = site
+        self._machine = Http1(site.http1, site.date)
+        self._task: asyncio.Task[None] | None = None  # an answer that takes its time
+        self._stalled = False  # the client does not read its answers
+        self._scheduled = False  # the next turn is asked for
+        self._lingers = False  # the last answer is sent
+        self._watched: Phase | None = None
+        self.deadline = site.loop.time() + site.options.head_timeout_seconds
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Transport: here it is."""
+        # uvloop's transports do not derive from asyncio.Transport.
+        self._transport = cast("asyncio.Transport", transport)
+        self._site.connections.add(self)
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
+        """Transport: closed, by either side."""
+        self._site.connections.discard(self)
+        self._site.left()
+        if self._task is not None:
+            self._task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Transport: the client sent something."""
+        if not self._lingers:
+            self._machine.receive(data)
+            self._serve()
+
+    def eof_received(self) -> bool:
+        """Transport: the client sends no more; what it has asked for is still answered."""
+        if self._lingers:
+            return False
+        self._machine.receive(b"")
+        self._serve()
+        return self._task is not None or self._scheduled or self._stalled
+
+    def pause_writing(self) -> None:
+        """Transport: the client does not read. Answer no more until it does."""
+        self._stalled = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Transport: it reads again."""
+        self._stalled = False
+        if self._task is None:
+            self._next_turn()
+
+    def time_out(self) -> None:
+        """Timer: the deadline has passed."""
+        if self._lingers or self._machine.phase in (Phase.IDLE, Phase.ANSWERING):
+            self._transport.abort()
+        else:
+            error = RemoteProtocolError(
+                "the request did not arrive in time: send it at once", 408, "request-timeout"
+            )
+            self._finish(self._machine.refuse(error))
+
+    def close_when_idle(self) -> None:
+        """Drain: end it, at once when no request is being answered."""
+        if self._machine.phase is not Phase.ANSWERING:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End it now."""
+        self._transport.abort()
+
+    def _serve(self) -> None:
+        """Answer what has arrived, one turn's worth of it."""
+        machine = self._machine
+        if self._task is not None or self._stalled or self._scheduled:
+            return
+        output: list[bytes] = []
+        for _ in range(_REQUESTS_PER_TURN):
+            try:
+                request = machine.next_request()
+            except RequestError as error:
+                output.append(machine.refuse(error))
+                self._finish(b"".join(output))
+                return
+            if request is None:
+                break
+            try:
+                answer = self._site.endpoint(request)
+            except Exception:
+                logger.exception("a request could not be answered")
+                answer = error_response(InternalError())
+            if isinstance(answer, Response):
+                output.append(machine.respond(answer))
+            elif isinstance(answer, EventStream):
+                self._open(answer, output)
+                return
+            else:
+                self._await(answer)
+                break
+        else:
+            self._next_turn()
+        output.append(machine.take_output())
+        self._write(b"".join(output))
+
+    def _next_turn(self) -> None:
+        """There may be more to answer: let the others of the loop have their turn first."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._transport.pause_reading()
+            self._site.loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._scheduled = False
+        if self._transport.is_closing():
+            return
+        self._transport.resume_reading()
+        self._serve()
+
+    def _write(self, output: bytes) -> None:
+        """Send answers, and see what is waited for next."""
+        machine = self._machine
+        if machine.must_close:
+            self._finish(output)
+            return
+        if output:
+            self._transport.write(output)
+        phase = machine.phase
+        if phase is not self._watched:
+            self._watched = phase
+            options = self._site.options
+            match phase:
+                case Phase.HEAD:
+                    seconds = options.head_timeout_seconds
+                case Phase.BODY:
+                    seconds = options.body_timeout_seconds
+                case Phase.IDLE:
+                    seconds = options.idle_timeout_seconds
+                case _:  # an answer takes what it takes
+                    seconds = float("inf")
+            self.deadline = self._site.loop.time() + seconds
+        elif phase is Phase.IDLE and output:
+            self.deadline = self._site.loop.time() + self._site.options.idle_timeout_seconds
+
+    def _finish(self, output: bytes) -> None:
+        """Send the last answer and close, in a way that lets it arrive."""
+        transport = self._transport
+        self._lingers = True
+        self.deadline = self._site.loop.time() + self._site.options.linger_seconds
+        if not output:
+            transport.close()
+            return
+        transport.write(output)
+        if transport.is_closing():
+            return
+        if transport.can_write_eof():
+            transport.resume_reading()
+            transport.write_eof()
+        else:
+            transport.close()
+
+    def _open(self, answer: EventStream, output: list[bytes]) -> None:
+        """Become a stream."""
+        machine = self._machine
+        received = machine.unread_bytes
+        head, framing = machine.open_stream(answer.headers)
+        self._site.connections.discard(self)
+        stream = Stream(self._transport, self._site, received)
+        stream.open(answer, b"".join((*output, head)), framing)
+
+    def _await(self, later: Awaitable[Answer]) -> None:
+        self._task = self._site.loop.create_task(self._answer_later(later))
+        self._transport.pause_reading()
+
+    async def _answer_later(self, later: Awaitable[Answer]) -> None:
+        try:
+            answer = await later
+        except Exception:
+            logger.exception("a request could not be answered")
+            answer = error_response(InternalError())
+        self._task = None
+        if self._transport.is_closing():
+            return
+        if isinstance(answer, EventStream):
+            self._transport.resume_reading()
+            self._open(answer, [])
+            return
+        self._write(self._machine.respond(answer))
+        if not self._lingers and not self._stalled:
+            self._next_turn()
+
+
+class InternalError(RequestError):
+    """An error of ours. What it was stands in the log, not in the answer."""
+
+    status = 500
+    code = "internal-error"
+
+    def __init__(self) -> None:
+        """The same for all."""
+        super().__init__("the server failed to answer this request; its log says why")

@@ -1,0 +1,87 @@
+"""Sites: what all connections of one server share, and how long each may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sse_server.net.date import ServerDate
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from sse_server.http.http1 import Http1Options
+    from sse_server.http.response import Endpoint
+    from sse_server.net.connection import Connection
+    from sse_server.net.stream import Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionOptions:
+    """How long a client may take, and how much it may send where nothing is due."""
+
+    head_timeout_seconds: float = 10.0
+    """From the first byte, or from the connection's beginning, to the end of the head."""
+    body_timeout_seconds: float = 10.0
+    """From the end of the head to the end of the body. Sending slowly does not stretch it."""
+    idle_timeout_seconds: float = 75.0
+    """Between requests. Longer than the 60 s for which common load balancers keep a connection, so
+    that they and not we close it first."""
+    linger_seconds: float = 2.0
+    """After a refusal, what the client still sends is read and dropped for so long: closing at once
+    would reset the connection, and the answer might not arrive (RFC 9112 section 9.6)."""
+    max_bytes_behind_stream: int = 4_096
+    """What a client may send behind the request that opened a stream."""
+
+
+class Site:
+    """What all connections of a server share."""
+
+    __slots__ = (
+        "_empty",
+        "connections",
+        "date",
+        "endpoint",
+        "http1",
+        "loop",
+        "options",
+        "streams",
+    )
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        options: ConnectionOptions,
+        http1: Http1Options,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """`endpoint` answers every request."""
+        self.endpoint = endpoint
+        self.options = options
+        self.http1 = http1
+        self.loop = loop
+        self.date = ServerDate()
+        self.connections: set[Connection] = set()
+        self.streams: set[Stream] = set()
+        self._empty: asyncio.Future[None] | None = None  # somebody waits for the last to leave
+
+    def left(self) -> None:
+        """A connection or a stream has been taken out of its set."""
+        if self._empty is not None and not self.connections and not self.streams:
+            self._empty.set_result(None)
+            self._empty = None
+
+    async def wait_until_empty(self) -> None:
+        """Until the last connection is closed. For one caller at a time."""
+        if self.connections or self.streams:
+            self._empty = self.loop.create_future()
+            try:
+                await self._empty
+            finally:
+                self._empty = None
+
+    def sweep(self) -> None:
+        """End the connections whose time is up."""
+        now = self.loop.time()
+        for connection in [c for c in self.connections if c.deadline <= now]:
+            connection.time_out()

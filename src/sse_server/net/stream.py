@@ -1,0 +1,80 @@
+"""An open event stream on HTTP/1.1: the sink of one subscriber.
+
+It takes the place of its connection as the transport's protocol, so that a connection's machine and
+bookkeeping are gone as soon as nobody needs them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sse_server.http.chunked import LAST_CHUNK, chunked
+from sse_server.wire.flow import CloseReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sse_server.http.response import EventStream
+    from sse_server.net.site import Site
+    from sse_server.wire.flow import Framing, Source
+
+
+class Stream(asyncio.Protocol):
+    """Passes bursts down and the connection's news up."""
+
+    __slots__ = ("_framing", "_received", "_site", "_source", "_transport", "write")
+
+    _source: Source
+
+    def __init__(self, transport: asyncio.Transport, site: Site, received: int) -> None:
+        """`received`: bytes that came behind the request already."""
+        self._transport = transport
+        self._site = site
+        self._received = received
+        self.write: Callable[[bytes], None] = transport.write
+
+    def open(self, answer: EventStream, head: bytes, framing: Framing) -> None:
+        """Subscribe, take over the transport and send what stands before the first burst."""
+        self._framing = framing
+        opening, self._source = answer.open(self, framing)
+        self._site.streams.add(self)
+        transport = self._transport
+        # What the kernel does not take at once is the mark: a subscriber that waits for its
+        # transport costs its place in the log, not a copy of what it has not read.
+        transport.set_write_buffer_limits(high=0)
+        transport.set_protocol(self)
+        transport.write(head + framing([opening]))
+
+    def end(self, reason: CloseReason) -> None:
+        """Sink: the last burst has been written."""
+        if not self._transport.is_closing():
+            if self._framing is chunked:
+                self.write(LAST_CHUNK)
+            self._transport.close()
+        self._source.gone(reason)
+
+    def abort(self, reason: CloseReason) -> None:
+        """End it now; what is not sent yet is thrown away."""
+        self._source.gone(reason)
+        self._transport.abort()
+
+    def pause_writing(self) -> None:
+        """Transport: the kernel takes no more."""
+        self._source.pause()
+
+    def resume_writing(self) -> None:
+        """Transport: everything has been taken."""
+        self._source.resume()
+
+    def data_received(self, data: bytes) -> None:
+        """Transport: nothing has any business behind a request for a stream (RFC 9112 9.3.2)."""
+        self._received += len(data)
+        if self._received > self._site.options.max_bytes_behind_stream:
+            self.abort(CloseReason.KICKED)
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
+        """Transport: closed, by either side."""
+        self._site.streams.discard(self)
+        self._site.left()
+        self._source.gone(CloseReason.LOST)

@@ -1,0 +1,1 @@
+"""One process: its loop, its signals."""

@@ -1,0 +1,1 @@
+"""The wire format: events, their `text/event-stream` bytes, and the way back."""

@@ -1,0 +1,65 @@
+"""The two protocols of flow control, and what passes through them.
+
+Bytes go down through a `Sink`; what happens to the connection comes up through a `Source`. Core
+implements `Source` (a subscriber), net implements `Sink` (a stream); neither knows the other.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+Framing = Callable[[list[bytes]], bytes]
+"""Joins whole event-stream blocks into what one write sends: plain, or as one HTTP chunk.
+
+Two streams share a burst only if they share this very function.
+"""
+
+
+class CloseReason(Enum):
+    """Why a stream ended. `comes_back`: whether the client should open it again."""
+
+    def __init__(self, label: str, comes_back: bool) -> None:  # noqa: FBT001 (an enum's row)
+        """`label` is what logs and metrics call it."""
+        self.label = label
+        self.comes_back = comes_back
+
+    LOST = ("lost", True)
+    """The client went away, or the network did."""
+    DRAINED = ("drained", True)
+    """The server shuts down."""
+    SLOW = ("slow", True)
+    """It took nothing for too long, or lagged beyond what its channels allow."""
+    KICKED = ("kicked", False)
+    """An operator ended it."""
+
+
+class Sink(Protocol):
+    """Where a subscriber's bytes go."""
+
+    @property
+    def write(self) -> Callable[[bytes], None]:
+        """Takes a burst. Never raises; may call the source's `pause` or `gone` before it returns.
+
+        Read once when the stream opens and kept: no attribute chain on the hot path.
+        """
+        ...
+
+    def end(self, reason: CloseReason) -> None:
+        """End the stream cleanly: core has written the last burst of it."""
+        ...
+
+
+class Source(Protocol):
+    """What a sink tells about its connection. Each call may come from inside a write."""
+
+    def pause(self) -> None:
+        """The transport holds more than its high-water mark: write nothing."""
+        ...
+
+    def resume(self) -> None:
+        """The transport is below its low-water mark again."""
+        ...
+
+    def gone(self, reason: CloseReason) -> None:
+        """The connection is gone; nothing can be written any more. Idempotent."""
+        ...

@@ -1,0 +1,393 @@
+import time
+
+import pytest
+from tests.http.exchange import accepted, head, new_machine, read, refused
+
+from sse_server.http.http1 import Http1Options
+from sse_server.http.request_head import NOT_HTTP
+
+
+def post(*fields: bytes, body: bytes = b"", line: bytes = b"POST / HTTP/1.1") -> bytes:
+    return head(*fields, line=line) + body
+
+
+# --- the request line ---
+
+
+def test_an_origin_form_target_is_split_at_the_first_question_mark() -> None:
+    request = accepted(head(line=b"GET /events/a%2fb?x=1?&y=%20 HTTP/1.1"))
+    assert (request.method, request.path, request.query) == (
+        b"GET",
+        b"/events/a%2fb",
+        b"x=1?&y=%20",
+    )
+    assert request.version == b"1.1"
+    assert request.headers == ((b"host", b"a"),)
+
+
+def test_what_browsers_leave_unencoded_in_a_query_is_taken() -> None:
+    assert accepted(head(line=b"GET /?a=|^{}`[]' HTTP/1.1")).query == b"a=|^{}`[]'"
+
+
+@pytest.mark.parametrize("target", [b"http://b:80/x/y?q", b"HTTPS://b:80/x/y?q"])
+def test_an_absolute_form_target_is_taken_and_its_host_counts(target: bytes) -> None:
+    request = accepted(head(b"Accept: */*", line=b"GET %b HTTP/1.1" % target, host=b"other"))
+    assert (request.path, request.query) == (b"/x/y", b"q")
+    assert request.headers == ((b"host", b"b:80"), (b"accept", b"*/*"))
+
+
+def test_an_absolute_form_target_without_a_path_is_the_root() -> None:
+    assert accepted(head(line=b"GET http://b HTTP/1.1")).path == b"/"
+    request = accepted(head(line=b"GET http://b?q HTTP/1.1"))
+    assert (request.path, request.query) == (b"/", b"q")
+
+
+def test_an_absolute_form_target_does_not_stand_in_for_the_host_field() -> None:
+    assert refused(head(line=b"GET http://b/ HTTP/1.1", host=None)).status == 400
+
+
+@pytest.mark.parametrize(
+    "target",
+    [b"ftp://b/", b"http://", b"http:///x", b"http://user@b/", b"http://b,c/", b"http://b/#f"],
+)
+def test_a_bad_absolute_form_target_is_refused(target: bytes) -> None:
+    assert refused(head(line=b"GET %b HTTP/1.1" % target)).status == 400
+
+
+def test_an_asterisk_form_target_is_handed_up_for_options_only() -> None:
+    request = accepted(head(line=b"OPTIONS * HTTP/1.1"))
+    assert (request.method, request.path) == (b"OPTIONS", b"*")
+    assert refused(head(line=b"GET * HTTP/1.1")).status == 400
+
+
+def test_an_authority_form_target_is_refused() -> None:
+    assert refused(head(line=b"GET a:80 HTTP/1.1")).status == 400
+    assert refused(head(line=b"CONNECT a:80 HTTP/1.1")).status == 501
+
+
+def test_a_fragment_in_the_target_is_refused() -> None:
+    assert refused(head(line=b"GET /x#y HTTP/1.1")).status == 400
+    assert refused(head(line=b"GET /x?y#z HTTP/1.1")).status == 400
+
+
+@pytest.mark.parametrize("target", [b"/\x80", b"/a\tb", b"/\xc3\xa4", b"x", b"?q"])
+def test_a_target_that_is_no_target_is_refused(target: bytes) -> None:
+    assert refused(head(line=b"GET %b HTTP/1.1" % target)).status == 400
+
+
+def test_bad_percent_encoding_is_left_to_the_endpoints() -> None:
+    assert accepted(head(line=b"GET /%zz?%q HTTP/1.1")).path == b"/%zz"
+
+
+def test_an_unknown_method_is_handed_up() -> None:
+    assert accepted(head(line=b"BREW /pot HTTP/1.1")).method == b"BREW"
+    assert accepted(head(line=b"get / HTTP/1.1")).method == b"get"
+    assert accepted(head(line=b"M-SEARCH / HTTP/1.1")).method == b"M-SEARCH"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET /",  # HTTP/0.9
+        b"GET",
+        b"",
+        b"GET  / HTTP/1.1",
+        b"GET / HTTP/1.1 ",
+        b" GET / HTTP/1.1",
+        b"GET\t/\tHTTP/1.1",
+        b"G@T / HTTP/1.1",
+        b"GET / HTTP/1",
+        b"GET / HTTP/1.10",
+        b"GET / HTTP/11",
+        b"GET / HTTP/a.b",
+        b"SSH-2.0-OpenSSH_9.9",
+    ],
+)
+def test_a_malformed_request_line_is_refused(line: bytes) -> None:
+    refusal = refused(head(line=line))
+    assert (refusal.status, refusal.code) == (400, "bad-request")
+
+
+def test_a_simple_request_of_http_0_9_is_answered_at_its_first_line() -> None:
+    assert refused(b"GET /\r\n").status == 400
+
+
+@pytest.mark.parametrize("version", [b"0.9", b"2.0", b"3.0"])
+def test_a_foreign_major_version_in_the_request_line_is_505(version: bytes) -> None:
+    assert refused(head(line=b"GET / HTTP/%b" % version)).status == 505
+
+
+def test_the_preface_of_http_2_is_505_where_it_is_not_expected() -> None:
+    assert refused(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").status == 505
+
+
+def test_a_later_minor_version_is_read_as_1_1() -> None:
+    assert accepted(head(line=b"GET / HTTP/1.2")).version == b"1.1"
+    assert refused(head(line=b"GET / HTTP/1.2", host=None)).status == 400
+
+
+@pytest.mark.parametrize("line", [b"INVALID CONNECTION PREFACE", b"GET / http/1.1", b"a b c"])
+def test_three_words_without_a_version_close_without_an_answer(line: bytes) -> None:
+    assert refused(head(line=line)).code == NOT_HTTP
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_one_empty_line_before_a_request_is_skipped(version: bytes) -> None:
+    assert accepted(b"\r\n" + head(line=b"GET /x HTTP/" + version)).path == b"/x"
+
+
+def test_two_empty_lines_before_a_request_are_refused() -> None:
+    assert refused(b"\r\n\r\n" + head()).status == 400
+
+
+def test_a_tls_hello_is_refused_at_once() -> None:
+    assert refused(b"\x16\x03\x01\x02\x00\x01").status == 400
+
+
+# --- the Host field ---
+
+
+def test_a_missing_host_is_refused_in_1_1_only() -> None:
+    assert refused(head(host=None)).status == 400
+    assert accepted(head(line=b"GET / HTTP/1.0", host=None)).version == b"1.0"
+
+
+@pytest.mark.parametrize("second", [b"Host: a", b"host: b", b"HOST:"])
+def test_a_second_host_is_refused(second: bytes) -> None:
+    assert refused(head(second)).status == 400
+    assert refused(head(second, line=b"GET / HTTP/1.0")).status == 400
+
+
+@pytest.mark.parametrize(
+    "host", [b"", b"a b", b"a,b", b"a/b", b"u@a", b"a:b", b"a:1:2", b"[::1", b"a?", b"a%41", b":80"]
+)
+def test_a_bad_host_is_refused(host: bytes) -> None:
+    assert refused(head(host=host)).status == 400
+    assert refused(head(host=host, line=b"GET / HTTP/1.0")).status == 400
+
+
+@pytest.mark.parametrize("host", [b"a", b"A_b.c-d~1:8000", b"127.0.0.1", b"[::1]:80", b"a:"])
+def test_a_good_host_is_taken(host: bytes) -> None:
+    assert accepted(head(host=host)).header(b"host") == host
+
+
+# --- the framing of the body ---
+
+
+def test_content_length_beside_transfer_encoding_is_refused_and_closed() -> None:
+    chunked = b"Transfer-Encoding: chunked"
+    for fields in ((b"Content-Length: 5", chunked), (chunked, b"Content-Length: 5")):
+        assert refused(post(*fields, body=b"0\r\n\r\n")).status == 400
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (b"Content-Length: 2", b"Content-Length: 2"),
+        (b"Content-Length: 2", b"content-length: 3"),
+        (b"Content-Length: 2, 2",),
+        (b"Content-Length: 2,3",),
+        (b"Content-Length: +2",),
+        (b"Content-Length: -2",),
+        (b"Content-Length: 0x2",),
+        (b"Content-Length: 2a",),
+        (b"Content-Length: 2 2",),
+        (b"Content-Length: 1_0",),
+        (b"Content-Length: 2.0",),
+        (b"Content-Length: \xb2",),
+        (b"Content-Length:",),
+    ],
+    ids=lambda fields: " + ".join(map(repr, fields)),
+)
+def test_a_content_length_that_is_not_one_number_is_refused(fields: tuple[bytes, ...]) -> None:
+    assert refused(post(*fields, body=b"xx")).status == 400
+
+
+def test_a_content_length_of_more_than_19_digits_is_refused() -> None:
+    assert refused(post(b"Content-Length: 18446744073709551621")).status == 400  # 2^64 + 5
+    assert refused(post(b"Content-Length: %b5" % (b"0" * 19))).status == 400
+    assert refused(post(b"Content-Length: %b" % (b"9" * 5_000))).status == 400
+
+
+def test_a_content_length_of_19_digits_is_too_large_and_not_waited_for() -> None:
+    assert refused(post(b"Content-Length: 9999999999999999999")).status == 413
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [b"gzip", b"gzip, chunked", b"chunked, gzip", b"chunked, chunked", b"xchunked", b"identity"],
+)
+def test_a_transfer_coding_other_than_chunked_is_501(coding: bytes) -> None:
+    assert refused(post(b"Transfer-Encoding: " + coding)).status == 501
+
+
+def test_transfer_encoding_twice_is_501() -> None:
+    assert refused(post(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked")).status == 501
+
+
+def test_transfer_encoding_is_compared_without_case() -> None:
+    assert accepted(post(b"TRANSFER-encoding: Chunked", body=b"1\r\nx\r\n0\r\n\r\n")).body == b"x"
+
+
+def test_transfer_encoding_with_a_vertical_tab_is_refused() -> None:
+    assert refused(post(b"Transfer-Encoding: \x0bchunked")).status == 400
+
+
+def test_transfer_encoding_in_http_1_0_is_refused() -> None:
+    line = b"POST / HTTP/1.0"
+    assert refused(post(b"Transfer-Encoding: chunked", line=line)).status == 400
+
+
+def test_http_1_0_has_to_say_how_long_a_body_is() -> None:
+    line = b"POST / HTTP/1.0"
+    assert refused(post(line=line)).status == 411
+    assert accepted(post(b"Content-Length: 2", line=line, body=b"xx")).body == b"xx"
+
+
+def test_without_a_length_there_is_no_body() -> None:
+    assert accepted(post()).body == b""
+
+
+def test_a_get_may_have_a_body() -> None:
+    assert accepted(head(b"Content-Length: 3") + b"abc").body == b"abc"
+
+
+# --- fields ---
+
+
+@pytest.mark.parametrize("fold", [b" ", b"\t", b" \t "])
+def test_a_folded_field_is_refused(fold: bytes) -> None:
+    assert refused(head(b"X: a", fold + b"b")).status == 400
+    assert refused(head(fold + b"X: a")).status == 400
+    assert refused(head(fold + b"Host: a", host=None)).status == 400
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET / HTTP/1.1\nHost: a\n\n",
+        b"GET / HTTP/1.1\r\nHost: a\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: b\n\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: b\nY: c\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: a\r\n\r\n",
+        b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+)
+def test_a_bare_lf_is_refused(raw: bytes) -> None:
+    assert refused(raw).status == 400
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: b\r\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: b\r \r\n\r\n",
+        b"GET / HTTP/1.1\rHost: a\r\r",
+        b"\rGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+)
+def test_a_bare_cr_is_refused(raw: bytes) -> None:
+    assert refused(raw).status == 400
+
+
+@pytest.mark.parametrize("control", [*range(9), *range(11, 13), *range(14, 32), 127])
+def test_nul_and_control_characters_are_refused(control: int) -> None:
+    raw = bytes([control])
+    assert refused(head(b"X: a%bb" % raw)).status == 400
+    assert refused(head(b"X%b: a" % raw)).status == 400
+    assert refused(head(line=b"GET /%b HTTP/1.1" % raw)).status == 400
+
+
+def test_a_tab_and_bytes_beyond_ascii_in_a_value_are_taken() -> None:
+    assert accepted(head(b"X: a\tb\xc3\xa4\xff")).header(b"x") == b"a\tb\xc3\xa4\xff"
+
+
+@pytest.mark.parametrize(
+    "field", [b"X : a", b"X\t: a", b" : a", b": a", b"X", b"X a: b", b"\xe4: b"]
+)
+def test_a_malformed_field_name_is_refused(field: bytes) -> None:
+    assert refused(head(field)).status == 400
+    assert refused(head(field, b"Y: b")).status == 400
+
+
+def test_a_space_before_the_colon_of_a_framing_field_is_refused() -> None:
+    assert refused(post(b"Transfer-Encoding : chunked", body=b"0\r\n\r\n")).status == 400
+    assert refused(post(b"Content-Length : 2", body=b"xx")).status == 400
+
+
+def test_white_space_around_a_value_is_no_part_of_it() -> None:
+    request = accepted(head(b"X: \t a b \t", b"Y:c", b"Z:", b"W: "))
+    assert request.headers[1:] == ((b"x", b"a b"), (b"y", b"c"), (b"z", b""), (b"w", b""))
+
+
+def test_a_repeated_field_is_kept_twice() -> None:
+    request = accepted(head(b"X: a", b"X: b"))
+    assert list(request.header_values(b"x")) == [b"a", b"b"]
+
+
+# --- expectations ---
+
+
+def test_another_expectation_than_100_continue_is_417() -> None:
+    assert refused(post(b"Expect: a-miracle", b"Content-Length: 2", body=b"xx")).status == 417
+    assert refused(post(b"Expect: 100-continue, x", b"Content-Length: 2", body=b"xx")).status == 417
+
+
+def test_an_expectation_in_http_1_0_is_ignored() -> None:
+    assert accepted(head(b"Expect: x", line=b"GET / HTTP/1.0")).path == b"/"
+
+
+# --- limits, which hold however the bytes arrive ---
+
+
+def test_a_long_request_line_is_414() -> None:
+    options = Http1Options(max_request_line_bytes=100)
+    fits = b"GET /%b HTTP/1.1" % (b"x" * 86)
+    assert len(fits) == 100
+    assert accepted(head(line=fits), options).path == b"/" + b"x" * 86
+    assert refused(head(line=b"x" + fits), options).status == 414
+    assert refused(b"GET /" + b"x" * 50_000).status == 414
+
+
+def test_a_long_field_is_431() -> None:
+    options = Http1Options(max_field_bytes=100)
+    fits = b"X: " + b"v" * 97
+    assert accepted(head(fits), options).header(b"x") == b"v" * 97
+    assert refused(head(fits + b"v"), options).status == 431
+
+
+def test_too_many_fields_are_431() -> None:
+    options = Http1Options(max_fields=10)
+    assert len(accepted(head(*[b"X: a"] * 9), options).headers) == 10
+    assert refused(head(*[b"X: a"] * 10), options).status == 431
+    assert refused(head(*[b"A:"] * 5_000)).status == 431
+
+
+def test_a_head_of_64_kib_in_one_read_is_431() -> None:
+    options = Http1Options(max_head_bytes=1_000)
+    filling = 1_000 - len(head(b"X: "))
+    assert accepted(head(b"X: " + b"v" * filling), options).path == b"/"
+    assert refused(head(b"X: " + b"v" * (filling + 1)), options).status == 431
+    assert refused(head(*[b"X: " + b"v" * 8_000] * 8)).status == 431
+
+
+@pytest.mark.parametrize(
+    "filling",
+    [
+        b"Content-Length: 1" + b" " * 8_000 + b"1",
+        b"X: a" + b" " * 8_000 + b"\x80",
+        b"X: " + b"a " * 4_000 + b"\x80",
+        b"a" * 8_000,
+        b"Host: " + b"a" * 8_000 + b"!",
+    ],
+    ids=["length", "spaces", "words", "name", "host"],
+)
+def test_no_head_within_the_limits_takes_long_to_read(filling: bytes) -> None:
+    raw = head(*[filling] * 3)
+    best = 1.0
+    for _ in range(5):
+        begun = time.perf_counter()
+        read(new_machine(), [raw])
+        best = min(best, time.perf_counter() - begun)
+    assert best < 0.02  # 50 ms is what one connection may cost in all
