@@ -145,6 +145,7 @@ class Unavailable(RequestError):  # noqa: N818 (public name: the status it stand
 
 # What is too much by itself has a status of its own and no second try; what is too much now is 429.
 _TOO_LARGE = {
+    "batch": (413, "batch-too-large", "send fewer events in one request"),
     "body": (413, "body-too-large", "send less in one request"),
     "event": (413, "event-too-large", "send a reference to large data instead of the data"),
     "target": (414, "target-too-long", "ask for less in one address"),
@@ -156,7 +157,7 @@ _TOO_MANY = (429, "limit-exceeded", "wait before the next try, or have the limit
 class LimitExceeded(RequestError):  # noqa: N818 (public name: it says what happened)
     """More than the server allows.
 
-    `limit` names what is counted. `body` and `event` answer 413, `target` (the address) 414, `head`
+    `limit` names what is counted. `body`, `batch` and `event` answer 413, `target` (the address) 414, `head`
     (the header fields) 431, everything else 429.
     """
 
@@ -169,7 +170,7 @@ class LimitExceeded(RequestError):  # noqa: N818 (public name: it says what happ
         self.retry_after_seconds = retry_after_seconds
         self.headers = _retry_after(retry_after_seconds)
         self.status, self.code, mend = _TOO_LARGE.get(limit, _TOO_MANY)
-        unit = " bytes" if limit in _TOO_LARGE else ""
+        unit = " bytes" if limit in _TOO_LARGE and limit != "batch" else ""
         super().__init__(f"the limit for {limit} is {allowed}{unit}: {mend}")
 
 

@@ -41,6 +41,7 @@ def test_every_spelling_of_a_channel_is_that_channel(path: bytes) -> None:
         b"/events/a%20b",
         b"/events/a%00",
         b"/events/%FF",  # not UTF-8
+        b"/events/a%FFb",  # nor is it left out
         b"/events/%C3%A9",
         b"/events/\xc3\xa9",
         b"/events/\\xff",  # what a bad byte is shown as is no name either

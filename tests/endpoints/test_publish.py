@@ -192,14 +192,14 @@ def test_the_number_of_events_in_a_batch_is_bounded(kind: Headers) -> None:
     server = Server()
     assert value_of(server.post(b"/events", body(MAX_BATCH), kind))["published"] == MAX_BATCH
     response = server.post(b"/events", body(MAX_BATCH + 1), kind)
-    assert response.status in {413, 429}
+    assert response.status == 413
     assert "10000" in str(value_of(response)["message"])
     assert len(server.engine.calls) == 1
 
 
 def test_a_body_of_blank_lines_is_bounded_too() -> None:
     response = Server().post(b"/events", b"\n" * 1_000_000, NDJSON)
-    assert response.status in {413, 429}
+    assert response.status == 413
 
 
 def test_a_large_batch_is_answered_with_counts() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from sse_server.errors import InvalidEvent
-from sse_server.wire.event import RESERVED_TYPES, Event, Priority
+from sse_server.errors import InvalidEvent, LimitExceeded
+from sse_server.wire.event import MAX_DATA_BYTES, RESERVED_TYPES, Event, Priority
 from tests.wire.strategies import CONTROLS, HOSTILE, NAMES, TEXT
 
 
@@ -143,3 +143,10 @@ def test_subclasses_of_str_are_text() -> None:
     assert Event(Text("x"), type=Text("t"), id=Text("i")).type == "t"
     with pytest.raises(InvalidEvent):
         Event(type=Text("gap"))
+
+
+@pytest.mark.parametrize("data", ["x" * (MAX_DATA_BYTES + 1), b"\xc3\xa4" * MAX_DATA_BYTES])
+def test_data_has_a_limit(data: str | bytes) -> None:
+    with pytest.raises(LimitExceeded) as refused:
+        Event(data)
+    assert refused.value.status == 413

@@ -33,7 +33,7 @@ class Gap:
     """The position the client asked for, or was at."""
     reason: str
     lost: int | None
-    """How many frames, where that is known."""
+    """How many frames, where that is known: all since the last gap that had a number."""
 
     def block(self, positions: Positions, newest: int) -> bytes:
         """The gap as an `event: gap`, with an id from which the stream goes on."""
@@ -49,8 +49,6 @@ class Gap:
         return own_event(b"gap", orjson.dumps(data), positions.encode(self.at))
 
 
-def reason(windows: Sequence[Window]) -> str:
-    """Why frames of these windows, all of which lost something, are missing."""
-    if all(window.lost == window.uncertain for window in windows):
-        return UNKNOWN
-    return EVICTED
+def reason(window: Window) -> str:
+    """Why frames of a window that lost something are missing."""
+    return UNKNOWN if window.lost == window.uncertain else EVICTED

@@ -187,7 +187,8 @@ class Hub:
         until = self.newest if until is None else until
         window = self.log.windows.get(channel)
         if window is None:
-            return HistoryPage([], until, lost=False, more=False)
+            lost = after is not None and self.log.lost(channel) > after
+            return HistoryPage([], until, lost, more=False)
         lost = after is not None and window.lost > after
         start, stop = window.span(-1 if after is None else after, max_bytes)
         stop = min(stop, start + max_frames)

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sse_server.core.gap import Gap
 from sse_server.core.presence import PRESENCE_OPTIONS, SUFFIX
@@ -14,7 +14,7 @@ from sse_server.core.window import ChannelOptions, Window
 from sse_server.wire.flow import Framing
 from sse_server.wire.position import Positions
 
-_MIN_RANKS = 1024  # dead windows that the heap may keep before it is made anew
+_MIN_DEAD = 1024  # so many dead windows may stand in a heap before it is made anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,14 @@ class Burst:
     """The budget ended it: there is more."""
     newest: int
     """Of the log when it was read: an uncut burst is good until something is appended."""
-    gap: Gap | None
+    gaps: Sequence[Gap]
+
+
+class Tombstone(NamedTuple):
+    """What a forgotten window had lost, as a window keeps it."""
+
+    lost: int
+    uncertain: int
 
 
 class Log:
@@ -103,7 +110,7 @@ class Log:
         # heap only for a window that is in none.
         self._ranks: list[tuple[int, Window]] = []
         self._ages: list[tuple[float, int, Window]] = []
-        self._tombstones: OrderedDict[str, int] = OrderedDict()
+        self._tombstones: OrderedDict[str, Tombstone] = OrderedDict()
         self._floor = newest  # what a channel without window and tombstone may have lost
         self._memo: dict[tuple[Readable, int], Burst] = {}
         self._memo_bytes = 0
@@ -113,15 +120,19 @@ class Log:
         window = self.windows.get(channel)
         if window is None:
             options = self.options.of(channel)
-            buried = self._tombstones.pop(channel, None)
-            if options.ephemeral:
-                window = Window(channel, options, lost=0, uncertain=-1)
-            elif buried is None:
-                window = Window(channel, options, lost=self._floor, uncertain=self._floor)
-            else:
-                window = Window(channel, options, lost=buried, uncertain=-1)
-            self.windows[channel] = window
+            lost, uncertain = self._buried(channel, options)
+            self._tombstones.pop(channel, None)
+            window = self.windows[channel] = Window(
+                channel, options, lost=lost, uncertain=uncertain
+            )
         return window
+
+    def lost(self, channel: str) -> int:
+        """Up to which offset a channel has lost frames, or may have."""
+        window = self.windows.get(channel)
+        if window is None:
+            return self._buried(channel, self.options.of(channel)).lost
+        return window.lost
 
     def append(self, window: Window, offset: int, block: bytes, now: float) -> None:
         """Take the newest frame of all, and evict what no longer fits."""
@@ -221,15 +232,28 @@ class Log:
             return
         del self.windows[window.name]
         if window.lost != self._floor and not window.options.ephemeral:
-            self._tombstones[window.name] = window.lost
+            self._tombstones[window.name] = Tombstone(window.lost, window.uncertain)
             if len(self._tombstones) > self.options.max_tombstones:
-                _, lost = self._tombstones.popitem(last=False)
-                self._floor = max(self._floor, lost)
-        if len(self._ranks) > 2 * len(self.windows) + _MIN_RANKS:
-            for _, ranked in self._ranks:
-                ranked.ranked = len(ranked) > 0
-            self._ranks = [entry for entry in self._ranks if entry[1].ranked]
+                _, tombstone = self._tombstones.popitem(last=False)
+                self._floor = max(self._floor, tombstone.lost)
+        allowed = 2 * len(self.windows) + _MIN_DEAD
+        # In place: whoever lets a window go is in the middle of one of them.
+        if len(self._ranks) > allowed:
+            for entry in self._ranks:
+                entry[1].ranked = len(entry[1]) > 0
+            self._ranks[:] = [entry for entry in self._ranks if entry[1].ranked]
             heapify(self._ranks)
+        if len(self._ages) > allowed:
+            for aged in self._ages:
+                aged[2].aging = len(aged[2]) > 0
+            self._ages[:] = [aged for aged in self._ages if aged[2].aging]
+            heapify(self._ages)
+
+    def _buried(self, channel: str, options: ChannelOptions) -> Tombstone:
+        """What a channel without a window has lost."""
+        if options.ephemeral:
+            return Tombstone(0, -1)
+        return self._tombstones.get(channel) or Tombstone(self._floor, self._floor)
 
     def _shrink(self) -> None:
         """Evict the oldest frames of all until the log fits; the newest stays whatever its size."""
@@ -237,16 +261,17 @@ class Log:
         while self.bytes > self.options.max_bytes:
             offset, window = ranks[0]
             oldest = window.oldest
+            if oldest == offset:
+                if oldest == self.newest:
+                    return
+                self.bytes -= window.evict()
+                oldest = window.oldest
             if oldest is None:
                 heappop(ranks)
                 window.ranked = False
                 self.release(window)
-            elif oldest != offset:
-                heapreplace(ranks, (oldest, window))
-            elif oldest == self.newest:
-                return
             else:
-                self.bytes -= window.evict()
+                heapreplace(ranks, (oldest, window))
 
     def _burst(self, reading: Reading, framing: Framing) -> Burst:
         return Burst(
@@ -256,5 +281,5 @@ class Log:
             reading.seen,
             reading.cut,
             self.newest,
-            reading.gap,
+            reading.gaps,
         )

@@ -72,6 +72,6 @@ class Pump:
         self.bursts += members
         self.frames += burst.frames * members
         self.bytes += len(burst.data) * members
-        if burst.gap is not None:
+        for gap in burst.gaps:
             self.gaps += members
-            self.lost += (burst.gap.lost or 0) * members
+            self.lost += (gap.lost or 0) * members

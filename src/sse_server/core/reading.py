@@ -2,8 +2,8 @@
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from dataclasses import dataclass, replace
+from itertools import accumulate, groupby
 
 from sse_server.core.gap import Gap, reason
 from sse_server.core.window import Window
@@ -19,14 +19,14 @@ class Reading:
 
     blocks: list[bytes]
     frames: int
-    """Blocks that are frames: all but a gap."""
+    """Blocks that are frames: all but gaps."""
     place: int
     """Where it leads to: the newest offset of the log when nothing is left to read."""
     seen: int
     """Frames of these windows up to there, ever appended."""
     cut: bool
     """There is more, which the budget did not allow."""
-    gap: Gap | None = None
+    gaps: Sequence[Gap] = ()
 
 
 def count(windows: Sequence[Window], place: int) -> int:
@@ -58,7 +58,8 @@ def read(windows: Sequence[Window], place: int, newest: int, budget: int) -> Rea
         unread = len(window.offsets) - stop
         end = window.offsets[stop - 1] if unread else newest
         blocks = window.blocks[start:stop]
-        return Reading(blocks, stop - start, end, window.total - unread, cut=unread > 0)
+        seen = 0 if window.options.ephemeral else window.total - unread
+        return Reading(blocks, stop - start, end, seen, cut=unread > 0)
     offsets, blocks, cut = _merge(windows, place, budget)
     if not blocks:
         return None
@@ -76,28 +77,47 @@ def read_lossy(  # noqa: PLR0913 (the state of a reader; called in one place)
     affected: Sequence[Window],
     positions: Positions,
 ) -> Reading:
-    """Read beyond a place from which `affected` lost frames; the gap is told where it stands.
+    """Read beyond a place from which `affected` lost frames; gaps are told where they stand.
 
-    A reading that is cut before the gap says nothing of it: the next one will. `seen` is what the
-    reader had up to `place` when it got there; what was evicted since is what it lost.
+    A reading that is cut before a gap says nothing of it: a later one will. `seen` is what the
+    reader had up to `place` when it got there; what was evicted since is what it lost. That is
+    known of all channels together, so the last gap that is due bears the number for all.
     """
     offsets, blocks, cut = _merge(windows, place, budget)
     frames = len(blocks)
-    at = max(window.lost for window in affected)
     end = offsets[-1] if cut else newest
-    if end < at:
+    due = sorted([window for window in affected if window.lost <= end], key=lambda w: w.lost)
+    lost: int | None = None
+    if len(due) == len(affected):
         if seen != UNKNOWN_COUNT:
-            seen += count(windows, end) - count(windows, place)
-        return Reading(blocks, frames, end, seen, cut)
-    gap = Gap(
-        windows=affected,
-        at=at,
-        requested=positions.encode(place),
-        reason=reason(affected),
-        lost=None if seen == UNKNOWN_COUNT else count(windows, place) - seen,
-    )
-    blocks.insert(bisect_right(offsets, at), gap.block(positions, newest))
-    return Reading(blocks, frames, end, count(windows, end), cut, gap)
+            lost = count(windows, place) - seen
+        seen = count(windows, end)
+    elif seen != UNKNOWN_COUNT:
+        seen += count(windows, end) - count(windows, place)
+    gaps = _gaps(due, offsets, positions.encode(place), lost)
+    for gap in reversed(gaps):
+        blocks.insert(bisect_right(offsets, gap.at), gap.block(positions, newest))
+    return Reading(blocks, frames, end, seen, cut, gaps)
+
+
+def _gaps(
+    due: Sequence[Window], offsets: Sequence[int], requested: bytes, lost: int | None
+) -> list[Gap]:
+    """The gaps of windows that lost something, by what they lost last.
+
+    What has no frame between is one gap. Where frames stand between there have to be several: a
+    client that is cut there has passed the first, and must have been told of it.
+    """
+    gaps = []
+    for (_, why), windows in groupby(
+        due, key=lambda window: (bisect_right(offsets, window.lost), reason(window))
+    ):
+        affected = tuple(windows)
+        at = affected[-1].lost
+        gaps.append(Gap(windows=affected, at=at, requested=requested, reason=why, lost=None))
+    if gaps:
+        gaps[-1] = replace(gaps[-1], lost=lost)
+    return gaps
 
 
 def _merge(

@@ -4,11 +4,14 @@ import re
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
-from sse_server.errors import InvalidEvent
+from sse_server.errors import InvalidEvent, LimitExceeded
 
 # As long as a channel's name may be: room for any name, yet none that could outweigh the data it
 # stands in front of on every stream. In bytes, as that is what is sent and kept.
 MAX_NAME_BYTES = 200
+MAX_DATA_BYTES = 1024 * 1024
+"""An event is held whole, once per window and once per connection that is behind. In characters
+where the data is a `str`."""
 MAX_RETRY_MS = 86_400_000
 """A day. A client told to wait longer is better told not to come back."""
 
@@ -42,6 +45,7 @@ class Event:
 
     Raises:
         InvalidEvent: a part that would not arrive as it was sent, or is not the publisher's to set.
+        LimitExceeded: more data than 1 MiB.
     """
 
     data: str | bytes = ""
@@ -61,7 +65,8 @@ class Event:
         """Check every part; the usual event passes on a few C calls."""
         data = self.data
         # Not ASCII: only encoding tells. Both kinds of data have isascii.
-        if not ((data.__class__ is str or data.__class__ is bytes) and data.isascii()):
+        plain = (data.__class__ is str or data.__class__ is bytes) and data.isascii()
+        if not plain or len(data) > MAX_DATA_BYTES:
             _check_data(data)
         name = self.type
         if name is not None:
@@ -82,13 +87,15 @@ class Event:
 
 def _check_data(data: object) -> None:
     """Refuse what is not text: lone surrogates, bytes that are not UTF-8, other types."""
+    if not isinstance(data, str | bytes):
+        raise InvalidEvent("data", "must be str or bytes")
+    if len(data) > MAX_DATA_BYTES:
+        raise LimitExceeded(limit="event", allowed=MAX_DATA_BYTES)
     try:
         if isinstance(data, str):
             data.encode()
-        elif isinstance(data, bytes):
-            data.decode()
         else:
-            raise InvalidEvent("data", "must be str or bytes")
+            data.decode()
     except UnicodeEncodeError as error:
         raise InvalidEvent(
             "data", f"has a lone surrogate at character {error.start}, which UTF-8 cannot encode"
