@@ -32,7 +32,11 @@ def main() -> int:
     subjects = _present(arguments.subjects)
     if not subjects or (arguments.subjects and len(subjects) < len(arguments.subjects)):
         return 1
-    results = _run(arguments, size, subjects)
+    try:
+        results = _run(arguments, size, subjects)
+    except RuntimeError as error:  # a server that does not start
+        _say(f"\n{error}")
+        return 1
     for scenario in SCENARIOS.values():
         of_scenario = [result for result in results if result.scenario == scenario.name]
         if of_scenario:
@@ -82,11 +86,11 @@ def measure(subject: Subject, scenario: Scenario, size: Size, drivers: int) -> T
         trial = Trial(running, crowd, size)
         try:
             scenario.run(trial)
-        except (TimeoutError, ConnectionError) as error:
-            trial.verdict.trouble.append(str(error))
+        except (OSError, EOFError) as error:  # no delivery in time, a server or a driver that died
+            trial.verdict.trouble.append(str(error) or repr(error))
         try:
             trial.judge()
-        except (TimeoutError, ConnectionError, EOFError) as error:
+        except (OSError, EOFError) as error:
             trial.verdict.trouble.append(f"a driver was lost: {error!r}")
         return trial
 

@@ -155,7 +155,7 @@ def dechunk(left: int, raw: bytes) -> tuple[int, bytes, bytes]:
                 raise ValueError("the stream ended")
             at = stop + 2
         taken = min(left, end - at)
-        parts.append(raw[at : at + min(taken, left - 2)])
+        parts.append(raw[at : at + max(0, min(taken, left - 2))])  # without the closing CRLF
         left -= taken
         at += taken
         if not left and raw[at - 1] != 0x0A:

@@ -157,8 +157,8 @@ _TOO_MANY = (429, "limit-exceeded", "wait before the next try, or have the limit
 class LimitExceeded(RequestError):  # noqa: N818 (public name: it says what happened)
     """More than the server allows.
 
-    `limit` names what is counted. `body`, `batch` and `event` answer 413, `target` (the address) 414, `head`
-    (the header fields) 431, everything else 429.
+    `limit` names what is counted. `batch`, `body` and `event` answer 413, `target` (the address)
+    414, `head` (the header fields) 431, everything else 429.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What the hub must keep and must tell, in the plainest words: full lists, nothing shared, nothing fast.
+"""What the hub must keep and must tell, in the plainest words: full lists, nothing shared or fast.
 
 `History` is all that was ever published and which of it is still held. `Ledger` is the account of
 one stream: what it is owed, what it was sent, what it was told is lost.
@@ -113,7 +113,7 @@ class Ledger:
     upto: dict[str, int]
     """By channel it follows: up to where its frames were sent, or are known to be missing."""
     fault: str | None = None
-    """The reason of the gap that has to come first."""
+    """The reason of the gap that has to come first, on all that is followed in the beginning."""
     countable: bool = True
     """It lost nothing before it began; so how much it loses is known."""
     forgiven: set[int] = field(default_factory=set)
@@ -127,9 +127,11 @@ class Ledger:
     """How many frames each gap told of since the last one that had a number."""
     numbers_due: bool = False
     """A gap was told without a number; a later one has to have it."""
-    gaps: int = 0
     floor: int = 0
     """Up to here the log has forgotten what forgotten channels lost."""
+
+    def __post_init__(self) -> None:
+        self.began_with = sorted(self.upto)
 
     def take(self, event: StreamEvent) -> None:
         offset = offset_of(event.last_event_id)
@@ -156,11 +158,10 @@ class Ledger:
     def _take_fault(self, at: int, data: dict[str, Any]) -> None:
         assert at == self.last_id
         assert data["reason"] == self.fault
-        assert sorted(data["channels"]) == sorted(self.upto)
+        assert sorted(data["channels"]) == self.began_with
         assert data["lost"] is None
         self.fault = None
         self.carried.clear()
-        self.gaps += 1
 
     def _take_gap(self, at: int, data: dict[str, Any]) -> None:
         channels: list[str] = data["channels"]
@@ -180,7 +181,6 @@ class Ledger:
             assert data["reason"] == "unknown"
             assert at <= self.floor, "nothing was forgotten"
         self.resolved.append(told)
-        self.gaps += 1
         self._check_number(data["lost"])
 
     def _check_number(self, lost: int | None) -> None:

@@ -272,7 +272,7 @@ class HubMachine(RuleBasedStateMachine):
 
     @rule(pick=picks, uncut=picks, script=scripts)
     def cut_and_return(self, pick: int, uncut: int, script: Script) -> None:
-        """The client has not received all that was written, and comes back with the last id it has."""
+        """The client has not received all that was written, and returns with the last id it has."""
         stream = self._pick(pick)
         if stream is not None:
             self._leave(stream)
@@ -343,7 +343,7 @@ class HubMachine(RuleBasedStateMachine):
             self.check_memory()
             self.check_counters()
 
-    # --- the same, from inside a write -------------------------------------------------------------
+    # --- the same, from inside a write ------------------------------------------------------------
 
     def act(self, action: Action, writing: Stream) -> None:
         stream = writing
@@ -409,12 +409,16 @@ class HubMachine(RuleBasedStateMachine):
             assert subscriber.lane is not None
         stream.snapshots = [stream.ledger.snapshot(stream.last_id)]
 
-    # --- what always holds -------------------------------------------------------------------------
+    # --- what always holds ------------------------------------------------------------------------
 
     @invariant()
+    def check(self) -> None:
+        if hasattr(self, "hub"):
+            self.check_memory()
+            self.check_subscribers()
+            self.check_counters()
+
     def check_memory(self) -> None:
-        if not hasattr(self, "hub"):
-            return
         log = self.hub.log
         for name, held in self.history.held.items():
             window = log.windows.get(name)
@@ -434,10 +438,7 @@ class HubMachine(RuleBasedStateMachine):
             windows = [entry[-1] for entry in heap]
             assert len(set(windows)) == len(windows)
 
-    @invariant()
     def check_subscribers(self) -> None:
-        if not hasattr(self, "hub"):
-            return
         for stream in self.streams:
             subscriber = stream.subscriber
             assert subscriber is not None
@@ -462,10 +463,7 @@ class HubMachine(RuleBasedStateMachine):
         woken = lane.queued or any(channel.queued for channel in group.channels)
         assert lane.place >= group.newest or woken, "nobody would wake it"
 
-    @invariant()
     def check_counters(self) -> None:
-        if not hasattr(self, "hub"):
-            return
         hub = self.hub
         assert hub.subscribers == len(self.streams)
         assert hub.opened == self.opened

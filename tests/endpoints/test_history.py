@@ -95,7 +95,7 @@ def test_pages_lead_from_one_to_the_next_until_all_is_read(ten: Server) -> None:
 
 def test_a_page_is_bounded_in_bytes_but_never_empty_for_that(server: Server) -> None:
     big = "x" * (MAX_PAGE_BYTES // 2)
-    server.publish("a", Event(big), Event(big), Event("y" * 2 * MAX_PAGE_BYTES), Event("z"))
+    server.publish("a", Event(big), Event(big), Event("y" * MAX_PAGE_BYTES), Event("z"))
     answer = value_of(server.get(b"/channels/a/events"))
     assert answer["next"] == "epoch-1"
     assert server.data(b"/channels/a/events?after=epoch-1") == [big]

@@ -2,11 +2,11 @@ import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.http.exchange import accepted, byte_by_byte, head, refused
 
 from sse_server.errors import LimitExceeded, RemoteProtocolError
 from sse_server.http.chunked import LAST_CHUNK, ChunkedBody, chunked, plain
 from sse_server.http.http1 import Http1Options
+from tests.http.exchange import accepted, byte_by_byte, head, refused
 
 
 def post(body: bytes) -> bytes:

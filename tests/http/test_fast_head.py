@@ -2,14 +2,14 @@ import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.http.corpus import HEADS
-from tests.http.exchange import OK, accepted, head, new_machine, read
 
 from sse_server.errors import LimitExceeded, RemoteProtocolError
 from sse_server.http import request_head
 from sse_server.http.fast_head import ParsedHead, parse_canonical
 from sse_server.http.request import Request
 from sse_server.http.request_head import HeadLimits, read_head
+from tests.http.corpus import HEADS
+from tests.http.exchange import OK, accepted, head, new_machine, read
 
 
 def parse_with_h11(raw: bytes) -> tuple[bytes, bytes, bytes, list[tuple[bytes, bytes]]]:

@@ -2,7 +2,6 @@ import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.http.exchange import DATE
 
 from sse_server.errors import LocalProtocolError
 from sse_server.http.chunked import LAST_CHUNK, chunked
@@ -14,6 +13,7 @@ from sse_server.http.heads import (
     response_bytes,
 )
 from sse_server.http.response import Response
+from tests.http.exchange import DATE
 
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 

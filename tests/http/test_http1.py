@@ -3,7 +3,6 @@ import random
 import h11
 import orjson
 import pytest
-from tests.http.exchange import DATE, NEXT, OK, OPTIONS, byte_by_byte, head, new_machine, read
 
 from sse_server.errors import LimitExceeded, RemoteProtocolError
 from sse_server.http.chunked import chunked, plain
@@ -11,6 +10,7 @@ from sse_server.http.http1 import Http1, Http1Options, Phase
 from sse_server.http.request import Request
 from sse_server.http.request_head import NOT_HTTP
 from sse_server.http.response import Response
+from tests.http.exchange import DATE, NEXT, OK, OPTIONS, byte_by_byte, head, new_machine, read
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 

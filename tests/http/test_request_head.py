@@ -1,10 +1,10 @@
 import time
 
 import pytest
-from tests.http.exchange import accepted, head, new_machine, read, refused
 
 from sse_server.http.http1 import Http1Options
 from sse_server.http.request_head import NOT_HTTP
+from tests.http.exchange import accepted, head, new_machine, read, refused
 
 
 def post(*fields: bytes, body: bytes = b"", line: bytes = b"POST / HTTP/1.1") -> bytes:
