@@ -121,10 +121,14 @@ def test_a_client_that_wants_to_close_gets_one_answer() -> None:
         assert machine.next_request() is None
 
 
-def test_close_may_stand_in_the_second_connection_field() -> None:
-    machine = taken(head(b"Connection: x", b"Connection: close"))
-    machine.respond(OK)
-    assert machine.must_close
+def test_close_may_stand_in_either_of_two_connection_fields() -> None:
+    for fields in (
+        (b"Connection: x", b"Connection: close"),
+        (b"Connection: close", b"Connection: x"),
+    ):
+        machine = taken(head(*fields))
+        machine.respond(OK)
+        assert machine.must_close
 
 
 def test_http_1_0_gets_one_answer_even_if_it_asks_for_more() -> None:
@@ -188,6 +192,8 @@ def test_who_waits_with_a_body_is_told_to_continue_once() -> None:
         machine = new_machine()
         assert read(machine, pieces) is None
         assert machine.take_output() == CONTINUE
+        assert machine.take_output() == b""
+        assert machine.next_request() is None
         assert machine.take_output() == b""
         assert read(machine, [b"x"]) is None
         assert machine.take_output() == b""

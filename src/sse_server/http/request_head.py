@@ -96,17 +96,17 @@ def read_head(head: bytes, limits: HeadLimits) -> RequestHead:
     _check_limits(head, limits)
     parsed = parse_canonical(head) or _parse_any(head)
     method, target, version, headers, fields = parsed
-    length = _length(method, version, fields)
-    # RFC 9110 section 10.1.1: an expectation in HTTP/1.0 is not one.
-    expect = None if version == b"1.0" else fields.get(b"expect")
-    if expect is not None and expect.lower() != b"100-continue":
-        refuse("the only expectation met here is 100-continue", 417, "expectation-failed")
     host = fields.get(b"host")
     if host is None:
         if version != b"1.0":
             refuse("an HTTP/1.1 request has one Host field, and this one has none")
     elif not _HOST.fullmatch(host):
         refuse("the Host field is not a host name or address with an optional port")
+    length = _length(method, version, fields)
+    # RFC 9110 section 10.1.1: an expectation in HTTP/1.0 is not one.
+    expect = None if version == b"1.0" else fields.get(b"expect")
+    if expect is not None and expect.lower() != b"100-continue":
+        refuse("the only expectation met here is 100-continue", 417, "expectation-failed")
     if target.startswith(b"/") and b"#" not in target:
         path, _, query = target.partition(b"?")
     else:
