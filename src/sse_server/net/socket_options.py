@@ -1,0 +1,55 @@
+"""Socket options: set once on a listening socket, inherited by every connection it accepts.
+
+What a platform does not have is left out: Linux has all of them, macOS some.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketOptions:
+    """How the kernel treats connections."""
+
+    not_sent_low_water_bytes: int = 64 * 1024
+    """TCP_NOTSENT_LOWAT: what the kernel takes beyond what the network carries. One full burst. A
+    reader that stops costs the kernel this much, and not the 4 MB to which it would let a send
+    buffer grow; what is not in a buffer is in the log, where it is shared, and not late. SO_SNDBUF
+    would do that too, but cap the speed of long distances."""
+    keepalive_idle_seconds: int = 60
+    """TCP_KEEPIDLE: heartbeats find dead peers first; this is for connections that have none."""
+    keepalive_interval_seconds: int = 15
+    """TCP_KEEPINTVL, and four probes."""
+    user_timeout_seconds: int = 60
+    """TCP_USER_TIMEOUT: sent and not acknowledged for so long, the peer is gone. Two heartbeats
+    have to be lost, and a phone in a tunnel has its time."""
+
+
+def tune(listening: socket.socket, options: SocketOptions) -> None:
+    """Set the options on a listening TCP socket, also where the loop hides the real one."""
+    with socket.socket(fileno=os.dup(listening.fileno())) as real:
+        real.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _tcp_options(options):
+            real.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _tcp_options(options: SocketOptions) -> Iterator[tuple[int, int]]:
+    """What this platform has, as arguments of setsockopt."""
+    wanted = {
+        "TCP_NOTSENT_LOWAT": options.not_sent_low_water_bytes,
+        "TCP_KEEPIDLE": options.keepalive_idle_seconds,
+        "TCP_KEEPINTVL": options.keepalive_interval_seconds,
+        "TCP_KEEPCNT": 4,
+        "TCP_USER_TIMEOUT": options.user_timeout_seconds * 1000,
+    }
+    for name, value in wanted.items():
+        option = getattr(socket, name, None)
+        if option is not None:
+            yield option, value
