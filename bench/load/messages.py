@@ -64,6 +64,8 @@ class Told:
     """A histogram's buckets."""
     cpu_ns: int
     reads: int
+    read_bytes: int
+    """Counted apart from decoding, to hold the deliveries against."""
     decoded: int
     """Reads that were decoded; the others were equal to one decoded before."""
 

@@ -114,6 +114,7 @@ class _Subscribers:
         after = place.after if data == place.data else self._step(fd, place, data)
         self._places[fd] = after
         self._reads += 1
+        self._read_bytes += len(data)
         if after.progress.advance:
             progress = after.progress
             self._total += progress.advance
@@ -138,6 +139,7 @@ class _Subscribers:
         self._cpu_start_ns = time.process_time_ns()
         self._decoder.decoded = 0
         self._reads = 0
+        self._read_bytes = 0
 
     def _told(self) -> Told:
         progresses = [place.progress for place in self._places.values()]
@@ -152,5 +154,6 @@ class _Subscribers:
             latencies_us=self._latencies.buckets,
             cpu_ns=time.process_time_ns() - self._cpu_start_ns,
             reads=self._reads,
+            read_bytes=self._read_bytes,
             decoded=self._decoder.decoded,
         )

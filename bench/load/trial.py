@@ -134,6 +134,11 @@ class Trial:
         cpu_ns = end.cpu_ns - start.cpu_ns
         driver_ns = max(process.cpu_ns for process in told)
         reads = sum(process.reads for process in told)
+        bytes_per_delivery = sum(process.read_bytes for process in told) / max(1, deliveries)
+        if bytes_per_delivery < self.size.event_bytes:
+            self.verdict.trouble.append(
+                f"{bytes_per_delivery:.0f} bytes per delivery are less than an event"
+            )
         self.figures |= {
             "us_per_delivery": cpu_ns / 1000 / max(1, deliveries),
             "deliveries_per_second": deliveries / seconds,
@@ -143,6 +148,7 @@ class Trial:
             "server_percent": cpu_ns / 1e7 / seconds,
             "waited_percent": (end.waited_ns - start.waited_ns) / 1e7 / seconds,
             "driver_percent": driver_ns / 1e7 / seconds,
+            "bytes_per_delivery": bytes_per_delivery,
             "events_per_read": deliveries / max(1, reads),
             "deliveries": deliveries,
             "seconds": seconds,

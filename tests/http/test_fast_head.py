@@ -164,10 +164,8 @@ def test_the_verdict_is_the_same_without_the_shortcut(raw: bytes) -> None:
     st.sampled_from(["GET", "POST", "DELETE"]),
     st.text("/?ab%&=.~\"'|", max_size=20),
     st.dictionaries(
-        st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True).filter(
-            lambda name: name not in {"host", "transfer-encoding", "content-length", "expect"}
-        ),
-        st.from_regex(r"[!-~]([ -~]{0,20}[!-~])?", fullmatch=True),
+        st.text("abcxyz019-", max_size=10).map("x".__add__),  # none that means something
+        st.text([chr(code) for code in range(33, 127)], min_size=1, max_size=20),
         max_size=12,
     ),
 )

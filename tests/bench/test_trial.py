@@ -1,0 +1,93 @@
+"""A whole trial, driver and all, against a server that does right and one that does wrong."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.load.command import measure
+from bench.load.request import get_stream, post
+from bench.load.scenarios import SCENARIOS
+from bench.load.server import cpu_ns, resident_bytes
+from bench.load.trial import Size
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the bench reads /proc")
+
+SIZE = Size(subscribers=20, seconds=0.2, idle_seconds=0.2, wait_seconds=2.0)
+
+
+class Faulty:
+    """The broadcaster of faulty_server.py as a subject."""
+
+    name = "faulty"
+    replays = False
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+
+    def missing(self) -> str | None:
+        return None
+
+    def version(self) -> str:
+        return "0"
+
+    def command(self, port: int, folder: Path) -> list[str]:
+        script = Path(__file__).with_name("faulty_server.py")
+        return [sys.executable, str(script), str(port), self.fault]
+
+    def subscribe_request(self, channel: str, *, replay: bool = False) -> bytes:
+        return get_stream(f"/{channel}")
+
+    def publish_request(self, channel: str, data: bytes) -> bytes:
+        return post(f"/{channel}", data)
+
+
+@pytest.mark.parametrize("name", [name for name, one in SCENARIOS.items() if not one.replays])
+def test_every_scenario_proves_a_server_that_does_right(name: str) -> None:
+    trial = measure(Faulty("none"), SCENARIOS[name], SIZE, drivers=1)
+    assert trial.verdict.valid, str(trial.verdict)
+    assert trial.verdict.deliveries >= SIZE.subscribers
+    assert set(SCENARIOS[name].shown) <= set(trial.figures)
+
+
+def test_subscribers_can_be_spread_over_processes() -> None:
+    trial = measure(Faulty("none"), SCENARIOS["latency"], SIZE, drivers=3)
+    assert trial.verdict.valid, str(trial.verdict)
+    assert trial.crowd.streams == SIZE.subscribers
+
+
+@pytest.mark.parametrize("fault", ["gap", "repeat", "drop", "refuse"])
+def test_a_fault_on_one_stream_makes_the_figures_invalid(fault: str) -> None:
+    trial = measure(Faulty(fault), SCENARIOS["latency"], SIZE, drivers=1)
+    verdict = trial.verdict
+    assert not verdict.valid
+    assert (verdict.gaps, verdict.repeats, verdict.drops) == {
+        "gap": (1, 0, 0),
+        "repeat": (0, 1, 0),
+        "drop": (0, 0, 1),
+        "refuse": (0, 0, 1),
+    }[fault]
+
+
+def test_cpu_clock_agrees_with_proc_stat() -> None:
+    deadline = time.process_time() + 0.1
+    while time.process_time() < deadline:
+        pass
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    assert cpu_ns(os.getpid()) / 1e9 == pytest.approx(ticks / os.sysconf("SC_CLK_TCK"), abs=0.05)
+
+
+def test_resident_bytes_sees_what_is_touched() -> None:
+    before = resident_bytes(os.getpid())
+    held = bytearray(b"x") * 8_000_000
+    assert resident_bytes(os.getpid()) - before > 7_000_000
+    del held
+
+
+def test_bytes_read_are_held_against_the_deliveries() -> None:
+    trial = measure(Faulty("none"), SCENARIOS["fan-out-one"], SIZE, drivers=1)
+    # The event, "data: " and the blank line, and the chunk around them.
+    assert trial.figures["bytes_per_delivery"] == SIZE.event_bytes + 8 + 6
