@@ -1,10 +1,12 @@
 """The README does what it says: its fenced blocks are run, section by section.
 
-Each section is played from top to bottom against an instance of its own. The README says port 8000;
-a free one takes its place. What a block is for is said by its language:
+Each section is played from top to bottom against an instance of its own, in an empty folder. The
+README says port 8000, and 8080 for a proxy in front of it; free ones take their places. What a
+block is for is said by its language:
 
 - `sh`: run with bash; it must end with 0. `python`: the same with this interpreter. In a section
-  whose Python makes a `Server` itself, no other is served.
+  that makes a `Server` or runs `sse-server serve` itself, no other is served.
+- `nginx`: what stands in the `http` block of an nginx, which goes on until the section ends.
 - `sh` or `python` whose first line is `# terminal N`: goes on in the background until the section
   ends, and the next block follows once it is up.
 - `html`, or `js` as a module of an empty page: opened in Chromium. Its output is the console.
@@ -36,6 +38,7 @@ from tests.conftest import Serve, find_free_port, require_command
 
 ROOT = Path(__file__).parent.parent
 README_PORT = 8000
+README_PROXY_PORT = 8080
 RUN_TIMEOUT_SECONDS = 20.0
 READY_TIMEOUT_SECONDS = 5.0
 TEXT_TIMEOUT_SECONDS = 5.0
@@ -71,7 +74,14 @@ class Section:
 
     @property
     def serves_itself(self) -> bool:
-        return any(block.language == "python" and "Server(" in block.code for block in self.blocks)
+        signs = {"python": "Server(", "sh": "sse-server serve"}
+        return any(
+            block.language in signs and signs[block.language] in block.code for block in self.blocks
+        )
+
+    @property
+    def needs_peer(self) -> bool:
+        return self.needs_page or any(block.language == "nginx" for block in self.blocks)
 
     @property
     def needs_server(self) -> bool:
@@ -100,6 +110,7 @@ class Story:
     def __init__(self, folder: Path, port: int, page: Page | None) -> None:
         self._folder = folder
         self._port = port
+        self._proxy_port = find_free_port()
         self._page = page
         self._ends = ExitStack()
         self._terminals: list[subprocess.Popen[bytes]] = []
@@ -118,12 +129,19 @@ class Story:
         return "\n".join([*logs, *self._console])
 
     def play(self, block: Block) -> None:
-        code = re.sub(rf"(?<=127\.0\.0\.1:){README_PORT}\b", str(self._port), block.code)
+        ports = {str(README_PORT): self._port, str(README_PROXY_PORT): self._proxy_port}
+        code = re.sub(
+            rf"(?<=127\.0\.0\.1:)({'|'.join(ports)})\b",
+            lambda found: str(ports[found[1]]),
+            block.code,
+        )
         match block.language:
             case "sh":
                 self._run(["bash", "-euo", "pipefail", "-c", code], block)
             case "python":
                 self._run([sys.executable, "-c", code], block)
+            case "nginx":
+                self._start_nginx(code)
             case "html":
                 self._open(code)
             case "js":
@@ -142,6 +160,19 @@ class Story:
     def _run(self, command: list[str], block: Block) -> None:
         if "curl" in block.code:
             require_command("curl", package="curl")
+        process, log = self._start(command)
+        if not block.is_terminal:
+            assert process.wait(RUN_TIMEOUT_SECONDS) == 0, f"{block.code}\n{self.output()}"
+            return
+        self._terminals.append(process)
+
+        def is_up() -> bool:
+            listens = block.language == "python" and accepts(self._port)
+            return listens or process.poll() is not None or log.stat().st_size > 0
+
+        self._wait_for(is_up, READY_TIMEOUT_SECONDS)
+
+    def _start(self, command: list[str]) -> tuple[subprocess.Popen[bytes], Path]:
         log = self._folder / f"block-{len(self._logs)}.log"
         self._logs.append(log)
         with log.open("wb") as stream:
@@ -155,16 +186,24 @@ class Story:
                 start_new_session=True,  # so that what bash starts ends with it
             )
         self._ends.callback(end, process)
-        if not block.is_terminal:
-            assert process.wait(RUN_TIMEOUT_SECONDS) == 0, f"{block.code}\n{self.output()}"
-            return
+        return process, log
+
+    def _start_nginx(self, configuration: str) -> None:
+        nginx = require_command("nginx", package="nginx")
+        file = self._folder / "nginx.conf"
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        paths = "".join(f"{kind}_temp_path {self._folder}/{kind};\n" for kind in kinds)
+        file.write_text(
+            f"daemon off;\nmaster_process off;\npid {self._folder}/nginx.pid;\n"
+            f"error_log stderr;\nevents {{}}\n"
+            f"http {{\naccess_log off;\n{paths}{configuration}}}\n",
+            encoding="utf-8",
+        )
+        process, _ = self._start([nginx, "-e", "stderr", "-p", str(self._folder), "-c", str(file)])
         self._terminals.append(process)
-
-        def is_up() -> bool:
-            listens = block.language == "python" and accepts(self._port)
-            return listens or process.poll() is not None or log.stat().st_size > 0
-
-        self._wait_for(is_up, READY_TIMEOUT_SECONDS)
+        self._wait_for(
+            lambda: accepts(self._proxy_port) or process.poll() is not None, READY_TIMEOUT_SECONDS
+        )
 
     def _open(self, html: str) -> None:
         """Show a page of the served instance's own origin, and wait until its stream is open."""
@@ -241,8 +280,13 @@ def play(section: Section, folder: Path, serve: Serve, page: Page | None) -> Non
 
 
 def cases(*, with_page: bool) -> list[object]:
-    chosen = [section for section in SECTIONS if section.needs_page is with_page]
-    return [pytest.param(section, id=section.title) for section in chosen]
+    return [
+        pytest.param(
+            section, id=section.title, marks=[pytest.mark.peer] if section.needs_peer else []
+        )
+        for section in SECTIONS
+        if section.needs_page is with_page
+    ]
 
 
 @pytest.mark.parametrize("section", cases(with_page=False))
@@ -250,7 +294,6 @@ def test_section_does_what_it_says(section: Section, tmp_path: Path, serve: Serv
     play(section, tmp_path, serve, None)
 
 
-@pytest.mark.peer
 @pytest.mark.parametrize("section", cases(with_page=True))
 def test_section_does_what_it_says_in_chromium(
     section: Section, tmp_path: Path, serve: Serve, page: Page

@@ -1,22 +1,35 @@
 """A Server-Sent Events server: `Server` to embed it, `sse-server` to run it."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from sse_server._version import __version__
-from sse_server.engines.base import Receipt
-from sse_server.errors import (
-    ConfigurationError,
-    InvalidChannel,
-    InvalidEvent,
-    ServerClosed,
-    SSEServerError,
-)
-from sse_server.server import Server, ServerOptions
-from sse_server.wire.event import Event, Priority
+
+if TYPE_CHECKING:
+    from sse_server.core.hub import HubOptions
+    from sse_server.core.log import LogOptions
+    from sse_server.core.window import ChannelOptions
+    from sse_server.engines.base import Receipt
+    from sse_server.errors import (
+        ConfigurationError,
+        InvalidChannel,
+        InvalidEvent,
+        LimitExceeded,
+        ServerClosed,
+        SSEServerError,
+    )
+    from sse_server.server import Server, ServerOptions
+    from sse_server.wire.event import Event, Priority
 
 __all__ = [
+    "ChannelOptions",
     "ConfigurationError",
     "Event",
+    "HubOptions",
     "InvalidChannel",
     "InvalidEvent",
+    "LimitExceeded",
+    "LogOptions",
     "Priority",
     "Receipt",
     "SSEServerError",
@@ -25,3 +38,29 @@ __all__ = [
     "ServerOptions",
     "__version__",
 ]
+
+# Loaded when it is asked for, so that the command can say in one line that a package is missing.
+_HOMES = {
+    "ChannelOptions": "sse_server.core.window",
+    "ConfigurationError": "sse_server.errors",
+    "Event": "sse_server.wire.event",
+    "HubOptions": "sse_server.core.hub",
+    "InvalidChannel": "sse_server.errors",
+    "InvalidEvent": "sse_server.errors",
+    "LimitExceeded": "sse_server.errors",
+    "LogOptions": "sse_server.core.log",
+    "Priority": "sse_server.wire.event",
+    "Receipt": "sse_server.engines.base",
+    "SSEServerError": "sse_server.errors",
+    "Server": "sse_server.server",
+    "ServerClosed": "sse_server.errors",
+    "ServerOptions": "sse_server.server",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)

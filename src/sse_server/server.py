@@ -110,6 +110,9 @@ class Server:
         except BaseException:
             for listener in self._listeners:
                 listener.close()
+            self._site.draining = True
+            self._site.abort()  # the first listener may have had its first clients
+            await self._engine.close()
             raise
         self._timer = Timer(loop, (self._site.sweep, self._hub.expire, self._tell_presence))
         self._unready = None
@@ -122,11 +125,13 @@ class Server:
         for listener in self._listeners:
             listener.close()
         self._timer.stop()
-        for stream in list(self._site.streams):
-            stream.end(CloseReason.DRAINED)
-        for connection in list(self._site.connections):
-            connection.close_when_idle()
-        await self._wait_for_connections()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._options.drain_seconds):
+                    await self._drain()
+        finally:
+            self._site.abort()
+        await self._site.wait_until_empty()
         for publishing in self._background:
             publishing.cancel()
         await self._engine.close()
@@ -196,14 +201,14 @@ class Server:
                 self._background.add(publishing)
                 publishing.add_done_callback(self._background.discard)
 
-    async def _wait_for_connections(self) -> None:
-        """Give what is written the time to leave, then cut what is left."""
+    async def _drain(self) -> None:
+        """Take no more in, send what was taken in, and give it the time to leave."""
         site = self._site
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._options.drain_seconds):
-                await site.wait_until_empty()
-        for stream in list(site.streams):
-            stream.abort(CloseReason.DRAINED)
+        site.draining = True
         for connection in list(site.connections):
-            connection.abort()
+            connection.close_when_idle()
+        while not self._hub.pump.is_dry:  # noqa: ASYNC110 (it takes a few turns of the loop)
+            await asyncio.sleep(0)
+        for stream in list(site.streams):
+            stream.end(CloseReason.DRAINED)
         await site.wait_until_empty()

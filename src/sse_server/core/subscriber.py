@@ -105,6 +105,8 @@ class Subscriber:
         start = self.start
         if start is not None and start.gap is not None:
             gap, start.gap = start.gap, None
+            if not start.forgiven:
+                self.start = None  # what follows is the same for all who stand here
             pump.gaps += 1
             self.write(group.framing([gap]))
             self.go_on()

@@ -13,6 +13,7 @@ from sse_server.errors import RemoteProtocolError, RequestError
 from sse_server.http.http1 import Http1, Phase
 from sse_server.http.response import EventStream, Response, error_response
 from sse_server.net.stream import Stream
+from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_REQUESTS_PER_TURN = 32  # of one connection that pipelines, before the loop looks at the others
+# Of one connection that pipelines, before the loop looks at the others, and before it is seen
+# whether the client takes its answers: pages of history are large.
+_REQUESTS_PER_TURN = 32
+_ANSWER_BYTES_PER_TURN = 65_536
 
 
 class Connection(asyncio.Protocol):
@@ -49,6 +53,8 @@ class Connection(asyncio.Protocol):
         # uvloop's transports do not derive from asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
         self._site.connections.add(self)
+        if self._site.draining:  # it was being accepted when the listeners were closed
+            transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
         """Transport: closed, by either side."""
@@ -60,7 +66,10 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Transport: the client sent something."""
         if not self._lingers:
-            self._machine.receive(data)
+            machine = self._machine
+            machine.receive(data)
+            if self._task is not None and not machine.wants_input:
+                self._transport.pause_reading()
             self._serve()
 
     def eof_received(self) -> bool:
@@ -79,7 +88,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Transport: it reads again."""
         self._stalled = False
-        if self._task is None:
+        if self._task is None and not self._lingers:
             self._next_turn()
 
     def time_out(self) -> None:
@@ -93,7 +102,7 @@ class Connection(asyncio.Protocol):
             self._finish(self._machine.refuse(error))
 
     def close_when_idle(self) -> None:
-        """Drain: end it, at once when no request is being answered."""
+        """Drain: end it, at once when no request is being answered, else with the answer."""
         if self._machine.phase is not Phase.ANSWERING:
             self._transport.close()
 
@@ -107,7 +116,11 @@ class Connection(asyncio.Protocol):
         if self._task is not None or self._stalled or self._scheduled:
             return
         output: list[bytes] = []
+        room = _ANSWER_BYTES_PER_TURN
         for _ in range(_REQUESTS_PER_TURN):
+            if room <= 0:
+                self._next_turn()
+                break
             try:
                 request = machine.next_request()
             except RequestError as error:
@@ -122,7 +135,8 @@ class Connection(asyncio.Protocol):
                 logger.exception("a request could not be answered")
                 answer = error_response(InternalError())
             if isinstance(answer, Response):
-                output.append(machine.respond(answer))
+                output.append(machine.respond(answer, close=self._site.draining))
+                room -= len(output[-1])
             elif isinstance(answer, EventStream):
                 self._open(answer, output)
                 return
@@ -143,7 +157,7 @@ class Connection(asyncio.Protocol):
 
     def _take_turn(self) -> None:
         self._scheduled = False
-        if self._transport.is_closing():
+        if self._stalled or self._lingers or self._transport.is_closing():
             return
         self._transport.resume_reading()
         self._serve()
@@ -157,7 +171,7 @@ class Connection(asyncio.Protocol):
         if output:
             self._transport.write(output)
         phase = machine.phase
-        if phase is not self._watched:
+        if output or phase is not self._watched:  # an answer ends what was waited for
             self._watched = phase
             options = self._site.options
             match phase:
@@ -170,8 +184,6 @@ class Connection(asyncio.Protocol):
                 case _:  # an answer takes what it takes
                     seconds = float("inf")
             self.deadline = self._site.loop.time() + seconds
-        elif phase is Phase.IDLE and output:
-            self.deadline = self._site.loop.time() + self._site.options.idle_timeout_seconds
 
     def _finish(self, output: bytes) -> None:
         """Send the last answer and close, in a way that lets it arrive."""
@@ -196,16 +208,21 @@ class Connection(asyncio.Protocol):
         received = machine.unread_bytes
         head, framing = machine.open_stream(answer.headers)
         self._site.connections.discard(self)
-        stream = Stream(self._transport, self._site, received)
+        stream = Stream(self._transport, self._site)
         stream.open(answer, b"".join((*output, head)), framing)
+        stream.count_unread(received)
+        if self._site.draining:
+            stream.end(CloseReason.DRAINED)
 
     def _await(self, later: Awaitable[Answer]) -> None:
         self._task = self._site.loop.create_task(self._answer_later(later))
-        self._transport.pause_reading()
 
     async def _answer_later(self, later: Awaitable[Answer]) -> None:
         try:
             answer = await later
+        except asyncio.CancelledError:  # the client is gone, or whoever was to answer gave up
+            self._transport.abort()
+            raise
         except Exception:
             logger.exception("a request could not be answered")
             answer = error_response(InternalError())
@@ -216,7 +233,7 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
             self._open(answer, [])
             return
-        self._write(self._machine.respond(answer))
+        self._write(self._machine.respond(answer, close=self._site.draining))
         if not self._lingers and not self._stalled:
             self._next_turn()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
+import logging
+import os
 import socket
 import stat
 from pathlib import Path
@@ -17,27 +18,117 @@ from sse_server.net.connection import Connection
 if TYPE_CHECKING:
     from sse_server.net.site import Site
 
+logger = logging.getLogger(__name__)
+
 BACKLOG = 4_096
 """Connections that the kernel completes while we are busy: a reconnecting crowd should not have its
 SYNs dropped, which costs each a second. The kernel cuts it to net.core.somaxconn, 4,096 by default.
 """
+_RETRY_SECONDS = 0.5  # when there are no descriptors left at all
 
 
 class Listener:
-    """One address that is listened on."""
+    """One address that is listened on, for as long as there is room for connections."""
 
-    def __init__(self, address: Address, server: asyncio.Server) -> None:
-        """Made by `listen`."""
+    def __init__(self, address: Address, sockets: list[socket.socket], site: Site) -> None:
+        """`sockets` are bound, and the listener's from here on."""
         self.address = address
-        self._server = server
+        self._sockets = sockets
+        self._site = site
+        self._inode = _inode(address)
+        # A loop's own server cannot be paused, only closed. uvloop's accepts in half the time that
+        # we need (10 µs of 19), and loses nobody when it is closed. Stock asyncio's is no faster
+        # than we are, takes the whole backlog in one step however full we are, and drops whom it is
+        # accepting while it is closed.
+        self._accepts_itself = isinstance(site.loop, asyncio.SelectorEventLoop)
+        self._servers: list[asyncio.Server] = []  # uvloop's; none while it is paused
+        self._tasks: set[asyncio.Task[object]] = set()  # handing over a connection, or resuming
+        self._full = False
+        self._closed = False
+        for sock in sockets:
+            sock.settimeout(0)
+
+    async def accept(self) -> None:
+        """Begin to accept, or go on. Who came meanwhile has waited in the kernel's queue."""
+        loop = self._site.loop
+        for sock in self._sockets:
+            if self._accepts_itself:
+                sock.listen(BACKLOG)
+                loop.add_reader(sock, self._accept, sock)
+                continue
+            copy = sock.dup()  # with ours open the kernel's queue outlives the server
+            try:
+                server = await loop.create_server(self._connection, sock=copy, backlog=BACKLOG)
+            except BaseException:
+                copy.close()
+                raise
+            self._servers.append(server)
 
     def close(self) -> None:
         """Accept no more. Connections that are open stay."""
-        self._server.close()
-        # No wait_closed(): from CPython 3.12 on it waits for the connections, too.
-        if self.address.host is None:
-            with contextlib.suppress(OSError):
-                Path(self.address.path).unlink()
+        self._closed = True
+        if self._inode is not None and _inode(self.address) == self._inode:
+            # Before the socket is closed: nobody has had a reason to put another in its place.
+            Path(self.address.path).unlink(missing_ok=True)
+        self._stop()
+        for sock in self._sockets:
+            sock.close()
+
+    def _connection(self) -> Connection:
+        """Loop: somebody has connected."""
+        site = self._site
+        if site.is_full and not self._full:
+            self._full = True
+            # Not at once: uvloop would drop the connection that it is about to hand over.
+            site.loop.call_soon(self._pause)
+        return Connection(site)
+
+    def _pause(self) -> None:
+        if self._closed:
+            return
+        self._stop()
+        logger.warning(
+            "%s: all %d connections are taken; who comes now waits until there is room",
+            self.address,
+            self._site.max_connections,
+        )
+        self._site.call_when_room(self._resume)
+
+    def _stop(self) -> None:
+        if self._accepts_itself:
+            for sock in self._sockets:
+                self._site.loop.remove_reader(sock)
+        for server in self._servers:
+            # No wait_closed(): from CPython 3.12 on it waits for the connections, too.
+            server.close()
+        self._servers.clear()
+
+    def _resume(self) -> None:
+        """Site: there is room again."""
+        self._full = False
+        if not self._closed:
+            self._keep(self._site.loop.create_task(self.accept()))
+
+    def _accept(self, listening: socket.socket) -> None:
+        """Loop: somebody wants to connect."""
+        loop = self._site.loop
+        try:
+            connected, _peer = listening.accept()
+        except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+            return  # it has changed its mind
+        except OSError as error:
+            # Others have taken the descriptors that we count on. The socket stays readable, and we
+            # would come back here at once.
+            logger.warning("%s: no connection can be accepted: %s", self.address, error)
+            self._stop()
+            loop.call_later(_RETRY_SECONDS, self._resume)
+            return
+        connected.settimeout(0)
+        self._keep(loop.create_task(loop.connect_accepted_socket(self._connection, connected)))
+
+    def _keep(self, task: asyncio.Task[object]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 async def listen(address: Address, site: Site) -> Listener:
@@ -50,22 +141,53 @@ async def listen(address: Address, site: Site) -> Listener:
     try:
         if address.host is None:
             _remove_dead_socket(address)
-            server = await loop.create_unix_server(
-                lambda: Connection(site), path=address.path, backlog=BACKLOG
-            )
+            sockets = [_bound_unix_socket(address.path)]
         else:
+            # The loop knows how to bind to all that a name stands for.
             server = await loop.create_server(
-                lambda: Connection(site), address.host, address.port, backlog=BACKLOG
+                asyncio.Protocol, address.host, address.port, start_serving=False
             )
-    except OSError as error:
+            sockets = [_copy(sock) for sock in server.sockets]
+            server.close()
+            address = Address(address.host, sockets[0].getsockname()[1])
+        listener = Listener(address, sockets, site)
+        try:
+            await listener.accept()
+        except BaseException:
+            listener.close()
+            raise
+    except (OSError, UnicodeError) as error:  # UnicodeError: of a name that no host can have
         raise _explained(address, error) from error
+    return listener
+
+
+def _copy(sock: socket.socket) -> socket.socket:
+    """A socket of our own: what a loop shows is a stand-in."""
+    return socket.socket(fileno=os.dup(sock.fileno()))
+
+
+def _bound_unix_socket(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _inode(address: Address) -> int | None:
+    """What stands at the path of a Unix socket now."""
     if address.host is not None:
-        address = Address(address.host, server.sockets[0].getsockname()[1])
-    return Listener(address, server)
+        return None
+    try:
+        return Path(address.path).stat().st_ino
+    except OSError:
+        return None
 
 
-def _explained(address: Address, error: OSError) -> ConfigurationError:
-    match error.errno:
+def _explained(address: Address, error: OSError | UnicodeError) -> ConfigurationError:
+    match error.errno if isinstance(error, OSError) else None:
         case errno.EADDRINUSE:
             problem = "is taken by another process"
             mend = "stop that one, or name another address"
@@ -80,7 +202,7 @@ def _explained(address: Address, error: OSError) -> ConfigurationError:
             problem = "is no address of this machine"
             mend = "name one that it has, such as 127.0.0.1"
         case _:
-            problem = f"cannot be listened on ({error.strerror or error})"
+            problem = f"cannot be listened on ({getattr(error, 'strerror', None) or error})"
             mend = "name another address"
     return ConfigurationError(setting="--bind", problem=f"{address} {problem}", mend=mend)
 

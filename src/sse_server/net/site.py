@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sse_server.net.date import ServerDate
+from sse_server.net.descriptors import spare_descriptors
+from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from sse_server.http.http1 import Http1Options
     from sse_server.http.response import Endpoint
@@ -32,6 +35,9 @@ class ConnectionOptions:
     would reset the connection, and the answer might not arrive (RFC 9112 section 9.6)."""
     max_bytes_behind_stream: int = 4_096
     """What a client may send behind the request that opened a stream."""
+    max_connections: int | None = None
+    """Beyond these, clients wait in the kernel until there is room. None: as many as there are file
+    descriptors for."""
 
 
 class Site:
@@ -39,11 +45,14 @@ class Site:
 
     __slots__ = (
         "_empty",
+        "_waiting",
         "connections",
         "date",
+        "draining",
         "endpoint",
         "http1",
         "loop",
+        "max_connections",
         "options",
         "streams",
     )
@@ -63,13 +72,30 @@ class Site:
         self.date = ServerDate()
         self.connections: set[Connection] = set()
         self.streams: set[Stream] = set()
+        self.draining = False  # every answer is the last of its connection
+        allowed = options.max_connections
+        self.max_connections = spare_descriptors() if allowed is None else allowed
+        self._waiting: list[Callable[[], None]] = []  # listeners, for room
         self._empty: asyncio.Future[None] | None = None  # somebody waits for the last to leave
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more connections may be accepted."""
+        return len(self.connections) + len(self.streams) >= self.max_connections
+
+    def call_when_room(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once when it is full no more."""
+        self._waiting.append(callback)
 
     def left(self) -> None:
         """A connection or a stream has been taken out of its set."""
-        if self._empty is not None and not self.connections and not self.streams:
-            self._empty.set_result(None)
-            self._empty = None
+        if self._waiting and not self.is_full:
+            waiting, self._waiting = self._waiting, []
+            for callback in waiting:
+                callback()
+        empty = self._empty
+        if empty is not None and not self.connections and not self.streams and not empty.done():
+            empty.set_result(None)
 
     async def wait_until_empty(self) -> None:
         """Until the last connection is closed. For one caller at a time."""
@@ -85,3 +111,10 @@ class Site:
         now = self.loop.time()
         for connection in [c for c in self.connections if c.deadline <= now]:
             connection.time_out()
+
+    def abort(self) -> None:
+        """End all connections now; they are gone when the loop has come round."""
+        for stream in list(self.streams):
+            stream.abort(CloseReason.DRAINED)
+        for connection in list(self.connections):
+            connection.abort()

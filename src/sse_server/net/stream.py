@@ -27,11 +27,11 @@ class Stream(asyncio.Protocol):
 
     _source: Source
 
-    def __init__(self, transport: asyncio.Transport, site: Site, received: int) -> None:
-        """`received`: bytes that came behind the request already."""
+    def __init__(self, transport: asyncio.Transport, site: Site) -> None:
+        """Made by a connection, which `open` takes the transport from."""
         self._transport = transport
         self._site = site
-        self._received = received
+        self._received = 0
         self.write: Callable[[bytes], None] = transport.write
 
     def open(self, answer: EventStream, head: bytes, framing: Framing) -> None:
@@ -40,10 +40,12 @@ class Stream(asyncio.Protocol):
         opening, self._source = answer.open(self, framing)
         self._site.streams.add(self)
         transport = self._transport
+        transport.set_protocol(self)
         # What the kernel does not take at once is the mark: a subscriber that waits for its
         # transport costs its place in the log, not a copy of what it has not read.
         transport.set_write_buffer_limits(high=0)
-        transport.set_protocol(self)
+        if transport.get_write_buffer_size():  # earlier answers; the connection may have been told
+            self._source.pause()
         transport.write(head + framing([opening]))
 
     def end(self, reason: CloseReason) -> None:
@@ -68,8 +70,12 @@ class Stream(asyncio.Protocol):
         self._source.resume()
 
     def data_received(self, data: bytes) -> None:
-        """Transport: nothing has any business behind a request for a stream (RFC 9112 9.3.2)."""
-        self._received += len(data)
+        """Transport: the client sent something."""
+        self.count_unread(len(data))
+
+    def count_unread(self, size: int) -> None:
+        """Nothing has any business behind a request for a stream (RFC 9112 section 9.3.2)."""
+        self._received += size
         if self._received > self._site.options.max_bytes_behind_stream:
             self.abort(CloseReason.KICKED)
 
@@ -78,3 +84,5 @@ class Stream(asyncio.Protocol):
         self._site.streams.discard(self)
         self._site.left()
         self._source.gone(CloseReason.LOST)
+        # It holds us, too: without this both would stay until the collector comes by.
+        del self._source
