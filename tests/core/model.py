@@ -225,9 +225,8 @@ class Ledger:
     @property
     def has_everything(self) -> bool:
         return self.fault is None and not any(
-            offset not in self.forgiven
+            self.history.is_held(offset) or offset not in self.forgiven
             for channel, sent in self.upto.items()
-            if not self.history.options[channel].ephemeral
             for offset in self.history.between(channel, sent, self.history.newest)
         )
 

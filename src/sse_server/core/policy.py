@@ -1,8 +1,8 @@
 """Policies: what happens to who lags, and after a gap. Set by channel pattern.
 
 Lagging is more than being behind. Who waits for the pump never loses anything: publishers wait for
-it. Only a subscriber whose transport was full, or that is held by a rate class, lags, and only while
-more frames are pending for it than its bound allows.
+it. Only a subscriber whose transport was full, or that is held by a rate class, lags, and only
+while more frames are pending for it than its bound allows.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Policy:
 
 def strictest(windows: Sequence[Window]) -> Policy:
     """The policy of a stream that reads `windows`."""
-    options = [window.options for window in windows]
+    options = [window.options for window in windows if not window.options.ephemeral]
+    if not options:
+        options = [window.options for window in windows]
     return Policy(
         max((option.lag for option in options), key=_STRICTNESS.__getitem__),
         min(option.lag_bound for option in options),

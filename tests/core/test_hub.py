@@ -1,0 +1,223 @@
+import pytest
+
+from sse_server.core import hub as hub_module
+from sse_server.core.window import ChannelOptions
+from sse_server.http.chunked import chunked
+from sse_server.wire.event import Event
+from sse_server.wire.flow import CloseReason
+from tests.core.fakes import Bench, frame_bytes
+
+
+def test_an_event_is_encoded_once_whoever_follows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = []
+
+    def encode(event: Event) -> bytes:
+        encoded.append(event)
+        return b"data: x\n\n"
+
+    monkeypatch.setattr(hub_module, "encode", encode)
+    bench = Bench()
+    sinks = [bench.join("news")[0] for _ in range(3)]
+    sinks.append(bench.join("news", "user:1")[0])
+    sinks.append(bench.join("news", framing=chunked)[0])
+    bench.publish("news", "1")
+    bench.run()
+    assert all(len(sink.bursts) == 1 for sink in sinks)
+    assert len(encoded) == 1
+
+
+def test_replay_then_live_with_no_gap_and_no_repeat() -> None:
+    bench = Bench()
+    bench.publish("news", "1", "2", "3")
+    sink, subscriber = bench.join("news", last_id=b"e-1")
+    assert bench.hub.opening_position(subscriber) == b"e-1"
+    bench.publish("news", "4")
+    bench.run()
+    bench.publish("news", "5")
+    bench.run()
+    assert sink.data == ["2", "3", "4", "5"]
+
+
+def test_without_an_id_a_stream_begins_at_the_newest_position() -> None:
+    bench = Bench()
+    bench.publish("news", "1")
+    bench.publish("sport", "2")
+    sink, subscriber = bench.join("news")
+    assert bench.hub.opening_position(subscriber) == b"e-2"
+    assert subscriber.lane is not None
+    bench.run()
+    assert sink.bursts == []
+
+
+def test_several_channels_on_one_stream_are_resumed_by_one_id() -> None:
+    bench = Bench()
+    for channel, text in (("a", "1"), ("b", "2"), ("c", "3"), ("b", "4"), ("a", "5")):
+        bench.publish(channel, text)
+    sink, _ = bench.join("b", "a", last_id=b"e-1")
+    bench.run()
+    assert sink.data == ["2", "4", "5"]
+
+
+def test_whether_there_is_a_gap_is_decided_by_what_the_channel_lost() -> None:
+    bench = Bench(busy=ChannelOptions(max_frames=1))
+    bench.publish("quiet", "1")
+    bench.publish("busy", *"23456")
+    quiet, _ = bench.join("quiet", last_id=b"e-0")
+    busy, _ = bench.join("busy", last_id=b"e-5")
+    both, _ = bench.join("quiet", "busy", last_id=b"e-0")
+    bench.run()
+    assert (quiet.data, quiet.gaps) == (["1"], [])
+    assert (busy.data, busy.gaps) == (["6"], [])
+    assert both.data == ["1", "6"]
+    assert [(gap["channels"], gap["id"]) for gap in both.gaps] == [(["busy"], "e-5")]
+
+
+def test_a_channel_whose_losses_were_forgotten_has_an_unknown_gap() -> None:
+    bench = Bench(newest=7)
+    sink, _ = bench.join("news", last_id=b"e-3")
+    bench.run()
+    assert [(gap["reason"], gap["id"], gap["lost"]) for gap in sink.gaps] == [
+        ("unknown", "e-7", None)
+    ]
+    sink, _ = bench.join("news", last_id=b"e-7")
+    bench.run()
+    assert sink.gaps == []
+
+
+def test_a_channel_that_is_added_is_read_from_where_the_stream_stands() -> None:
+    bench = Bench()
+    sink, subscriber = bench.join("a")
+    bench.publish("b", "old")
+    bench.hub.change(subscriber, ["a", "b"])
+    bench.publish("b", "new")
+    bench.publish("a", "too")
+    bench.run()
+    assert sink.data == ["new", "too"]
+    bench.hub.change(subscriber, ["b"])
+    bench.publish("a", "not any more")
+    bench.run()
+    assert sink.data == ["new", "too"]
+    assert bench.hub.directory.clients("a") == 0
+
+
+def test_a_channel_that_is_added_to_a_stream_that_lags_is_read_from_its_place() -> None:
+    bench = Bench(b=ChannelOptions(max_frames=2))
+    sink, subscriber = bench.join("a")
+    subscriber.pause()
+    bench.publish("a", "1")
+    bench.publish("b", *"234")
+    bench.hub.change(subscriber, ["a", "b"])
+    assert subscriber.lane is None
+    subscriber.resume()
+    bench.run()
+    assert sink.data == ["1", "3", "4"]
+    assert [(gap["channels"], gap["id"], gap["lost"]) for gap in sink.gaps] == [
+        (["b"], "e-2", None)
+    ]
+
+
+def test_a_channel_that_a_stream_keeps_is_not_forgotten_while_it_changes() -> None:
+    bench = Bench()
+    _, subscriber = bench.join("a")
+    window = bench.hub.log.windows["a"]
+    bench.hub.change(subscriber, ["a", "b"])
+    assert bench.hub.log.windows["a"] is window
+    assert window.followed == bench.hub.directory.clients("a") == 1
+
+
+def test_channels_without_frames_and_followers_are_forgotten() -> None:
+    bench = Bench(a=ChannelOptions(max_age_seconds=10))
+    _, subscriber = bench.join("a", "b")
+    bench.publish("a", "1")
+    bench.now = 10.0
+    assert bench.hub.expire() is None
+    assert set(bench.hub.log.windows) == {"a", "b"}
+    subscriber.gone(CloseReason.LOST)
+    assert not bench.hub.log.windows
+    assert bench.hub.directory.channel("a") is None
+
+
+def test_a_stream_ends_once_whoever_says_so() -> None:
+    bench = Bench()
+    _, subscriber = bench.join("a")
+    subscriber.gone(CloseReason.SLOW)
+    subscriber.gone(CloseReason.LOST)
+    assert bench.hub.subscribers == 0
+    assert bench.hub.closed == {CloseReason.SLOW: 1}
+    bench.publish("a", "1")
+    bench.run()
+
+
+def test_a_channel_named_twice_is_followed_once() -> None:
+    bench = Bench()
+    sink, _ = bench.join("a", "a")
+    assert bench.hub.directory.clients("a") == 1
+    bench.publish("a", "1")
+    bench.run()
+    assert sink.data == ["1"]
+
+
+def test_channels_are_listed_by_name_a_page_at_a_time() -> None:
+    bench = Bench()
+    for name in ("d", "b", "a", "c"):
+        bench.publish(name, name)
+    bench.join("b")
+    bench.join("empty")
+    page = bench.hub.directory.channels("", 2)
+    assert [info.name for info in page] == ["a", "b"]
+    assert page[1] == ("b", 1, 1, frame_bytes(2, "b"), 2, 2)
+    assert [info.name for info in bench.hub.directory.channels("b", 9)] == ["c", "d", "empty"]
+    assert bench.hub.directory.channel("empty") == ("empty", 1, 0, 0, None, None)
+    assert bench.hub.directory.channels("empty", 9) == []
+
+
+@pytest.mark.parametrize(
+    ("after", "until", "max_frames", "frames", "end", "lost", "more"),
+    [
+        (None, None, 9, [3, 5, 7], 8, False, False),
+        (0, None, 9, [3, 5, 7], 8, True, False),
+        (1, None, 9, [3, 5, 7], 8, False, False),
+        (3, None, 9, [5, 7], 8, False, False),
+        (3, 5, 9, [5], 5, False, False),
+        (3, 6, 9, [5], 6, False, False),
+        (None, None, 2, [3, 5], 5, False, True),
+        (5, None, 2, [7], 8, False, False),
+        (None, 5, 2, [3, 5], 5, False, False),
+        (7, None, 9, [], 8, False, False),
+        (7, 5, 9, [], 5, False, False),
+    ],
+)
+def test_history_is_read_in_pages(
+    after: int | None,
+    until: int | None,
+    max_frames: int,
+    frames: list[int],
+    end: int,
+    lost: bool,
+    more: bool,
+) -> None:
+    bench = Bench(a=ChannelOptions(max_frames=3))
+    for _ in range(4):
+        bench.publish("a", "x")
+        bench.publish("b", "y")
+    page = bench.hub.directory.history("a", after, until, max_frames, 10_000)
+    assert [int(block.split(b"\n")[0][6:]) for block in page.frames] == frames
+    assert (page.end, page.lost, page.more) == (end, lost, more)
+
+
+def test_a_page_of_history_has_a_bounded_number_of_bytes() -> None:
+    bench = Bench()
+    bench.publish("a", *["x" * 100] * 5)
+    page = bench.hub.directory.history("a", None, None, 100, 350)
+    assert (len(page.frames), page.end, page.more) == (3, 3, True)
+
+
+def test_the_history_of_a_channel_that_was_forgotten_says_what_is_lost() -> None:
+    bench = Bench(a=ChannelOptions(max_age_seconds=10))
+    bench.publish("a", "1", "2")
+    bench.now = 10.0
+    bench.hub.expire()
+    assert bench.hub.directory.history("a", 1, None, 9, 999) == ([], 2, True, False)
+    assert bench.hub.directory.history("a", 2, None, 9, 999) == ([], 2, False, False)
+    assert bench.hub.directory.history("a", None, None, 9, 999) == ([], 2, False, False)
+    assert bench.hub.directory.history("never", 0, None, 9, 999) == ([], 2, False, False)
