@@ -136,7 +136,8 @@ def test_what_was_published_before_close_is_sent_before_the_end(run: Run) -> Non
                 await server.publish("news", f"{number} " + "x" * 1_000)
         for reader, writer in streams:
             received = await reader.read()
-            assert received.count(b"data: ") == 200
+            assert received.count(b"\nid: ") == 200
+            assert received.count(b"event: server-shutdown\n") == 1
             assert received.endswith(b"\r\n0\r\n\r\n")
             writer.close()
 
@@ -248,18 +249,6 @@ def test_a_server_that_cannot_start_leaves_nothing_behind(
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         assert not tasks
         assert len(closed) == 1
-
-    run(main())
-
-
-def test_readiness_ends_when_the_server_closes(run: Run) -> None:
-    async def main() -> None:
-        async with Server(ANY_PORT) as server:
-            port = int(server.addresses[0].rpartition(":")[2])
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET /readyz HTTP/1.0\r\n\r\n")
-            assert b" 200 " in await reader.readline()
-            writer.close()
 
     run(main())
 

@@ -21,23 +21,25 @@ from sse_server.endpoints.send import SendEndpoint
 from sse_server.endpoints.status import StatusEndpoint
 from sse_server.endpoints.subscribe import SubscribeEndpoint
 from sse_server.engines.base import Publication, Receipt
+from sse_server.engines.gated import GatedEngine
 from sse_server.engines.idempotency import IdempotencyOptions
 from sse_server.engines.memory import MemoryEngine
 from sse_server.errors import ServerClosed
 from sse_server.http.http1 import Http1Options
 from sse_server.net.address import parse_address
+from sse_server.net.farewell import Farewell
 from sse_server.net.listener import Listener, listen
 from sse_server.net.site import ConnectionOptions, Site
 from sse_server.net.timer import Timer
 from sse_server.wire.channel_name import check_channel
 from sse_server.wire.event import Event
-from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
     from types import TracebackType
 
-    from sse_server.engines.base import Engine
+
+_LEAST_RATE = 1_000  # streams a second that a server lets in, where none was busier yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ class ServerOptions:
     """Let everyone who can reach a listener do everything. For closed networks."""
     drain_seconds: float = 5.0
     """How long `close` waits for clients to take what they have been sent."""
+    restart_seconds: float = 1.0
+    """How long it takes until the next server listens: clients are told to come back after that."""
     hub: HubOptions = field(default_factory=HubOptions)
     http1: Http1Options = field(default_factory=Http1Options)
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
@@ -95,13 +99,9 @@ class Server:
             ConfigurationError: an address cannot be had.
         """
         self._loop = loop = asyncio.get_running_loop()
-        self._engine: Engine = MemoryEngine(loop.time, self._options.idempotency)
-        self._hub = Hub(
-            self._options.hub,
-            self._engine.positions,
-            wake=self._wake_pump,
-            clock=loop.time,
-        )
+        engine = MemoryEngine(loop.time, self._options.idempotency)
+        self._hub = Hub(self._options.hub, engine.positions, wake=self._wake_pump, clock=loop.time)
+        self._engine = GatedEngine(engine, self._hub)
         await self._engine.start(self._hub.deliver)
         self._site = Site(self._router(), self._options.connection, self._options.http1, loop)
         try:
@@ -114,7 +114,7 @@ class Server:
             self._site.abort()  # the first listener may have had its first clients
             await self._engine.close()
             raise
-        self._timer = Timer(loop, (self._site.sweep, self._hub.expire, self._tell_presence))
+        self._timer = Timer(loop, (self._site.sweep, self._hub.tick, self._tell_presence))
         self._unready = None
 
     async def close(self) -> None:
@@ -179,9 +179,9 @@ class Server:
         for endpoint in (
             SubscribeEndpoint(hub),
             PublishEndpoint(self._publish),
-            SendEndpoint(self._publish, hub),
-            ChannelsEndpoint(hub, positions),
-            HistoryEndpoint(hub, positions),
+            SendEndpoint(self._publish, hub.directory),
+            ChannelsEndpoint(hub.directory, positions),
+            HistoryEndpoint(hub.directory, positions),
             StatusEndpoint(lambda: self._unready),
             PageEndpoint(),
         ):
@@ -191,7 +191,7 @@ class Server:
     def _tell_presence(self) -> None:
         """Publish how many follow the channels where that has changed."""
         for channel in self._hub.presence.take():
-            clients = self._hub.clients(channel)
+            clients = self._hub.directory.clients(channel)
             message = "1 client is here" if clients == 1 else f"{clients} clients are here"
             data = orjson.dumps({"message": message, "clients": clients})
             event = Event(data, type="system")
@@ -205,10 +205,19 @@ class Server:
         """Take no more in, send what was taken in, and give it the time to leave."""
         site = self._site
         site.draining = True
+        until = site.loop.time() + self._options.drain_seconds
         for connection in list(site.connections):
             connection.close_when_idle()
-        while not self._hub.pump.is_dry:  # noqa: ASYNC110 (it takes a few turns of the loop)
-            await asyncio.sleep(0)
+        self._engine.shut("the server is shutting down: publish to the next one")
+        await self._engine.settled()
+        farewell = self._farewell(until - site.loop.time())
         for stream in list(site.streams):
-            stream.end(CloseReason.DRAINED)
+            stream.finish(farewell.block())
         await site.wait_until_empty()
+
+    def _farewell(self, left_seconds: float) -> Farewell:
+        """When clients are to come back: the next server may begin only when this one has ended."""
+        site = self._site
+        rate = max(site.peak_rate, _LEAST_RATE)
+        first = left_seconds + self._options.restart_seconds
+        return Farewell(first, len(site.streams) / rate)

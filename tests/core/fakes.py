@@ -27,13 +27,20 @@ class Recorder:
     def __init__(self, on_write: Callable[[], None] = nothing) -> None:
         self.bursts: list[bytes] = []
         self.on_write = on_write
+        self.unsent = 0
+        self.ended: CloseReason | None = None
+        self.aborted: CloseReason | None = None
 
     def write(self, data: bytes) -> None:
         self.bursts.append(data)
         self.on_write()
 
-    def end(self, reason: CloseReason) -> None:
-        raise AssertionError("nobody asked for it")
+    def end(self, reason: CloseReason, last: bytes = b"") -> None:
+        self.ended = reason
+        self.bursts.append(last)
+
+    def abort(self, reason: CloseReason) -> None:
+        self.aborted = reason
 
     @property
     def events(self) -> list[StreamEvent]:

@@ -66,7 +66,7 @@ def test_when_too_many_would_stand_beside_a_channel_the_others_make_a_group() ->
     joined = [bench.join("a", "b")[1] for _ in range(5)]
     assert [names(subscriber) for subscriber in joined] == [["b"], ["b"], [], [], []]
     assert joined[2].group is joined[4].group
-    assert bench.hub.clients("b") == 5
+    assert bench.hub.directory.clients("b") == 5
     bench.publish("b", "1")
     assert [subscriber.lane is None for subscriber in joined] == [True, True, False, False, False]
     bench.run()

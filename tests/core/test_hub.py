@@ -97,7 +97,7 @@ def test_a_channel_that_is_added_is_read_from_where_the_stream_stands() -> None:
     bench.publish("a", "not any more")
     bench.run()
     assert sink.data == ["new", "too"]
-    assert bench.hub.clients("a") == 0
+    assert bench.hub.directory.clients("a") == 0
 
 
 def test_a_channel_that_is_added_to_a_stream_that_lags_is_read_from_its_place() -> None:
@@ -122,7 +122,7 @@ def test_a_channel_that_a_stream_keeps_is_not_forgotten_while_it_changes() -> No
     window = bench.hub.log.windows["a"]
     bench.hub.change(subscriber, ["a", "b"])
     assert bench.hub.log.windows["a"] is window
-    assert window.followed == bench.hub.clients("a") == 1
+    assert window.followed == bench.hub.directory.clients("a") == 1
 
 
 def test_channels_without_frames_and_followers_are_forgotten() -> None:
@@ -134,7 +134,7 @@ def test_channels_without_frames_and_followers_are_forgotten() -> None:
     assert set(bench.hub.log.windows) == {"a", "b"}
     subscriber.gone(CloseReason.LOST)
     assert not bench.hub.log.windows
-    assert bench.hub.channel("a") is None
+    assert bench.hub.directory.channel("a") is None
 
 
 def test_a_stream_ends_once_whoever_says_so() -> None:
@@ -151,7 +151,7 @@ def test_a_stream_ends_once_whoever_says_so() -> None:
 def test_a_channel_named_twice_is_followed_once() -> None:
     bench = Bench()
     sink, _ = bench.join("a", "a")
-    assert bench.hub.clients("a") == 1
+    assert bench.hub.directory.clients("a") == 1
     bench.publish("a", "1")
     bench.run()
     assert sink.data == ["1"]
@@ -163,12 +163,12 @@ def test_channels_are_listed_by_name_a_page_at_a_time() -> None:
         bench.publish(name, name)
     bench.join("b")
     bench.join("empty")
-    page = bench.hub.channels("", 2)
+    page = bench.hub.directory.channels("", 2)
     assert [info.name for info in page] == ["a", "b"]
     assert page[1] == ("b", 1, 1, frame_bytes(2, "b"), 2, 2)
-    assert [info.name for info in bench.hub.channels("b", 9)] == ["c", "d", "empty"]
-    assert bench.hub.channel("empty") == ("empty", 1, 0, 0, None, None)
-    assert bench.hub.channels("empty", 9) == []
+    assert [info.name for info in bench.hub.directory.channels("b", 9)] == ["c", "d", "empty"]
+    assert bench.hub.directory.channel("empty") == ("empty", 1, 0, 0, None, None)
+    assert bench.hub.directory.channels("empty", 9) == []
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_history_is_read_in_pages(
     for _ in range(4):
         bench.publish("a", "x")
         bench.publish("b", "y")
-    page = bench.hub.history("a", after, until, max_frames, 10_000)
+    page = bench.hub.directory.history("a", after, until, max_frames, 10_000)
     assert [int(block.split(b"\n")[0][6:]) for block in page.frames] == frames
     assert (page.end, page.lost, page.more) == (end, lost, more)
 
@@ -208,7 +208,7 @@ def test_history_is_read_in_pages(
 def test_a_page_of_history_has_a_bounded_number_of_bytes() -> None:
     bench = Bench()
     bench.publish("a", *["x" * 100] * 5)
-    page = bench.hub.history("a", None, None, 100, 350)
+    page = bench.hub.directory.history("a", None, None, 100, 350)
     assert (len(page.frames), page.end, page.more) == (3, 3, True)
 
 
@@ -217,7 +217,7 @@ def test_the_history_of_a_channel_that_was_forgotten_says_what_is_lost() -> None
     bench.publish("a", "1", "2")
     bench.now = 10.0
     bench.hub.expire()
-    assert bench.hub.history("a", 1, None, 9, 999) == ([], 2, True, False)
-    assert bench.hub.history("a", 2, None, 9, 999) == ([], 2, False, False)
-    assert bench.hub.history("a", None, None, 9, 999) == ([], 2, False, False)
-    assert bench.hub.history("never", 0, None, 9, 999) == ([], 2, False, False)
+    assert bench.hub.directory.history("a", 1, None, 9, 999) == ([], 2, True, False)
+    assert bench.hub.directory.history("a", 2, None, 9, 999) == ([], 2, False, False)
+    assert bench.hub.directory.history("a", None, None, 9, 999) == ([], 2, False, False)
+    assert bench.hub.directory.history("never", 0, None, 9, 999) == ([], 2, False, False)

@@ -207,14 +207,14 @@ def test_all_who_stand_at_one_place_share_one_burst() -> None:
     log = log_of()
     append(log, "a", "a")
     group = Reader(log.window("a"))
-    burst = log.since(0, group, 0)
+    burst = log.since(0, group)
     assert burst is not None
     assert burst.data == b"00000000010000000002"
     assert (burst.frames, burst.place, burst.seen, burst.cut) == (2, 2, 2, False)
-    again = log.since(0, group, 0)
+    again = log.since(0, group)
     assert again is not None
     assert again.data is burst.data
-    other = log.since(0, Reader(log.window("a"), framing=chunked), 0)
+    other = log.since(0, Reader(log.window("a"), framing=chunked))
     assert other is not None
     assert other.data == b"14\r\n00000000010000000002\r\n"
 
@@ -223,20 +223,20 @@ def test_a_burst_that_was_not_cut_is_made_anew_when_something_was_appended() -> 
     log = log_of(max_burst_bytes=20)
     group = Reader(log.window("a"))
     append(log, "a")
-    assert (burst := log.since(0, group, 0))
+    assert (burst := log.since(0, group))
     append(log, "a", "a")
-    assert (burst := log.since(0, group, 0))
+    assert (burst := log.since(0, group))
     assert (burst.frames, burst.place, burst.cut) == (2, 2, True)
     append(log, "a")
-    cut = log.since(0, group, 0)
+    cut = log.since(0, group)
     assert cut is burst
 
 
 def test_who_has_everything_is_sent_nothing() -> None:
     log = log_of()
     append(log, "a", "b")
-    assert log.since(1, Reader(log.window("a")), 1) is None
-    assert log.since(2, Reader(log.window("a"), log.window("b")), 2) is None
+    assert log.since(1, Reader(log.window("a"))) is None
+    assert log.since(2, Reader(log.window("a"), log.window("b"))) is None
 
 
 def test_answers_are_remembered_up_to_a_bound_and_until_the_pump_is_dry() -> None:
@@ -244,22 +244,8 @@ def test_answers_are_remembered_up_to_a_bound_and_until_the_pump_is_dry() -> Non
     append(log, *["a"] * 200)
     group = Reader(log.window("a"))
     for place in range(200):
-        log.since(place, group, place)
+        log.since(place, group)
         assert sum(len(burst.data) for burst in log._memo.values()) <= 110
     assert log._memo
     log.forget_bursts()
-    assert not log._memo
-
-
-def test_a_gap_is_told_to_each_alone() -> None:
-    log = log_of(a=ChannelOptions(max_frames=1))
-    append(log, "a", "a")
-    group = Reader(log.window("a"))
-    bursts = [log.since(0, group, 0) for _ in range(2)]
-    assert bursts[0] is not bursts[1]
-    for burst in bursts:
-        assert burst is not None
-        assert b"event: gap" in burst.data
-        assert (burst.frames, burst.place, burst.seen) == (1, 2, 2)
-        assert [gap.lost for gap in burst.gaps] == [1]
     assert not log._memo

@@ -23,7 +23,7 @@ def test_streams_of_a_channel_with_presence_follow_it_too() -> None:
     assert other.data == []
     bench.hub.change(subscriber, ["hall"])
     assert bench.hub.presence.take() == ["room"]
-    assert bench.hub.clients("room/presence") == 0
+    assert bench.hub.directory.clients("room/presence") == 0
 
 
 def test_presence_is_the_newest_count_alone_and_never_a_gap() -> None:

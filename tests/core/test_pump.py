@@ -33,7 +33,7 @@ class Job:
 
 def pump_of(writes_per_run: int) -> tuple[Pump, Wakes]:
     wakes = Wakes()
-    return Pump(Log(LogOptions(), POSITIONS), wakes, writes_per_run), wakes
+    return Pump(Log(LogOptions(), POSITIONS), wakes, writes_per_run, float), wakes
 
 
 def test_the_loop_is_asked_once_for_however_much_waits() -> None:

@@ -131,7 +131,12 @@ class Stream:
         for action in self.script.pop(self.writes, []):
             self.machine.act(action, self)
 
-    def end(self, reason: CloseReason) -> None:
+    unsent = 0
+
+    def end(self, reason: CloseReason, last: bytes = b"") -> None:
+        raise AssertionError("nobody asked for it")
+
+    def abort(self, reason: CloseReason) -> None:
         raise AssertionError("nobody asked for it")
 
     def _take(self, event: StreamEvent) -> None:
@@ -142,7 +147,7 @@ class Stream:
 
     def _check_size(self, blocks: bytes) -> None:
         """Whole frames within the budget, but at least one."""
-        assert blocks.endswith(b"\n\n")
+        assert blocks == b":\n" or blocks.endswith(b"\n\n")
         parts = blocks.removesuffix(b"\n\n").split(b"\n\n")
         sizes = [len(part) + 2 for part in parts if b"\nevent: gap\n" not in part]
         assert len(sizes) <= 1 or sum(sizes) <= self.machine.hub.options.log.max_burst_bytes

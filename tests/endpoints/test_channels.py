@@ -19,7 +19,7 @@ def hub() -> Hub:
 @pytest.fixture
 def router(hub: Hub) -> Router:
     router = Router()
-    ChannelsEndpoint(hub, POSITIONS).add_to(router)
+    ChannelsEndpoint(hub.directory, POSITIONS).add_to(router)
     return router
 
 

@@ -22,8 +22,8 @@ class Server:
         options = HubOptions(log=LogOptions(patterns=(("short", ChannelOptions(max_frames=2)),)))
         self.hub = Hub(options, POSITIONS, wake=lambda: None, clock=lambda: 0.0)
         self.router = Router()
-        HistoryEndpoint(self.hub, POSITIONS).add_to(self.router)
-        ChannelsEndpoint(self.hub, POSITIONS).add_to(self.router)
+        HistoryEndpoint(self.hub.directory, POSITIONS).add_to(self.router)
+        ChannelsEndpoint(self.hub.directory, POSITIONS).add_to(self.router)
 
     def publish(self, channel: str, *events: Event) -> None:
         for event in events:

@@ -2,7 +2,7 @@ import orjson
 import pytest
 from hypothesis import given
 
-from sse_server.core.hub import ChannelInfo, HistoryPage
+from sse_server.core.directory import ChannelInfo, HistoryPage
 from sse_server.endpoints.router import Router
 from sse_server.endpoints.send import SendEndpoint, without_spaces
 from sse_server.engines.base import Publication

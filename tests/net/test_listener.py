@@ -224,8 +224,9 @@ def test_a_full_server_closes_cleanly(small: RunningServer) -> None:
     waiting.get("/events/news")
     small.run(small.server.close())
     for client in clients:
-        assert (
-            client.read_to_end() == b"\r\n0\r\n\r\n"
-        )  # the end of the opening chunk, and the last
+        rest = client.read_to_end()
+        assert rest.startswith(b"\r\n")  # the end of the opening chunk
+        assert rest.count(b"event: server-shutdown\n") == 1
+        assert rest.endswith(b"\n\n\r\n0\r\n\r\n")
         client.socket.close()
     waiting.socket.close()

@@ -80,7 +80,9 @@ def test_http_1_0_gets_a_stream_that_ends_with_its_connection(running: RunningSe
         block = client.read_until(b"\n\n")
         assert b"data: one\n" in block
         running.run(running.server.close())
-        assert client.read_to_end() == b""
+        farewell = client.read_to_end()
+        assert farewell.startswith(b"event: server-shutdown\nretry: ")
+        assert farewell.endswith(b"\n\n")
 
 
 def test_a_reader_that_stops_is_paused_and_gets_everything_when_it_reads_on(
@@ -255,6 +257,9 @@ class Source:
 
     def resume(self) -> None:
         self.paused = False
+
+    def finish(self, farewell: bytes) -> None:
+        """Not asked for here."""
 
     def gone(self, reason: CloseReason) -> None:
         """Not asked for here."""

@@ -15,6 +15,8 @@ from sse_server.wire.position import Positions
 
 EVICTED = "evicted"
 """The frames have left the window."""
+LAGGED = "lagged"
+"""The stream lagged beyond what its channels allow."""
 UNKNOWN = "unknown"
 """The channel had been forgotten; whether it lost anything is not known."""
 

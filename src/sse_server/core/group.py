@@ -7,7 +7,7 @@ then a new one is opened, and lanes that meet at the tip with room to spare beco
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sse_server.core.lane import Lane
 from sse_server.core.reading import count
@@ -20,15 +20,32 @@ if TYPE_CHECKING:
     from sse_server.core.window import Window
     from sse_server.wire.flow import Framing
 
-GroupKey = tuple[tuple[str, ...], "Framing"]
-"""Channel names in order, and the framing."""
+
+class GroupKey(NamedTuple):
+    """What those who are sent the same bytes have in common."""
+
+    channels: tuple[str, ...]
+    """In order."""
+    framing: Framing
+    tells_positions: bool
+    """Whether heartbeats carry the position."""
 
 
 class Group:
     """Subscribers that are sent the same bytes."""
 
-    __slots__ = ("channels", "framing", "hub", "key", "lane_size", "lanes", "open", "size",
-                 "windows")  # fmt: skip
+    __slots__ = (
+        "channels",
+        "framing",
+        "hub",
+        "key",
+        "lane_size",
+        "lanes",
+        "open",
+        "size",
+        "tells_positions",
+        "windows",
+    )
 
     def __init__(self, hub: Hub, key: GroupKey, channels: tuple[Channel, ...]) -> None:
         """`channels` are those that `key` names."""
@@ -36,7 +53,8 @@ class Group:
         self.key = key
         self.channels = channels
         self.windows: tuple[Window, ...] = tuple(channel.window for channel in channels)
-        self.framing = key[1]
+        self.framing = key.framing
+        self.tells_positions = key.tells_positions
         self.lane_size = hub.options.lane_size
         self.lanes: dict[Lane, None] = {}
         self.open: Lane | None = None
@@ -52,8 +70,10 @@ class Group:
         lane = self.open
         newest = self.newest
         if lane is None or lane.place < newest or len(lane.members) >= self.lane_size:
-            lane = Lane(self, member.place, count(self.windows, member.place))
+            now = self.hub.clock()
+            lane = Lane(self, member.place, count(self.windows, member.place), now)
             self.lanes[lane] = None
+            self.hub.heartbeats.add(lane)
             self.open = lane
         lane.add(member)
 
@@ -86,6 +106,16 @@ class Group:
         lane.members.clear()
         self._drop(lane)
         self.open = other
+
+    def heartbeat(self, newest: int, *, moved: bool) -> bytes:
+        """What says that a stream lives; with the position when that has moved.
+
+        A comment without the blank line that would end a block: some clients take every blank line
+        behind an id for an event.
+        """
+        if not moved or not self.tells_positions:
+            return self.framing([b":\n"])
+        return self.framing([b":\nid: %b\n\n" % self.hub.positions.encode(newest)])
 
     def wake(self, pump: Pump) -> None:
         """Something was appended: queue the lanes that are behind."""

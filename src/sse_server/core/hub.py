@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from heapq import nsmallest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from sse_server.core.arrange import arrange
 from sse_server.core.channel import Channel
+from sse_server.core.directory import Directory
 from sse_server.core.group import Group, GroupKey
+from sse_server.core.heartbeat import Heartbeats
 from sse_server.core.log import Log, LogOptions
 from sse_server.core.presence import Presence, presence_channel
 from sse_server.core.pump import Pump
 from sse_server.core.reading import known_count
+from sse_server.core.stall import Stalls
 from sse_server.core.start import begin
 from sse_server.core.subscriber import Subscriber
+from sse_server.core.window import Mark
 from sse_server.wire.encoder import encode, frame
+from sse_server.wire.event import Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -37,27 +42,13 @@ class HubOptions:
     beside_limit: int = 16
     """So many subscribers may follow a channel by themselves, beside the group of another channel
     of theirs: publishing to it touches each of them."""
-
-
-class ChannelInfo(NamedTuple):
-    """What can be told of a channel. `oldest` and `newest` are offsets of frames held."""
-
-    name: str
-    clients: int
-    events: int
-    bytes: int
-    oldest: int | None
-    newest: int | None
-
-
-class HistoryPage(NamedTuple):
-    """Frames that are held, and the offset they lead to."""
-
-    frames: list[bytes]
-    end: int
-    lost: bool
-    """Something after the place asked for is no longer held."""
-    more: bool
+    heartbeat_seconds: float = 15.0
+    """No stream is silent for longer. Below what closes silent connections: nginx and AWS load
+    balancers 60 s, Cloudflare 100 s. Infinite: no heartbeats."""
+    stall_timeout_seconds: float = 30.0
+    """A stream whose client has taken nothing for so long while something waited is closed."""
+    publish_wait_seconds: float = 0.1
+    """When those who wait for the pump are further behind, publishers are answered later."""
 
 
 class Hub:
@@ -75,15 +66,20 @@ class Hub:
         self.options = options
         self.positions = positions
         self.log = Log(options.log, positions, newest)
-        self.pump = Pump(self.log, wake, options.writes_per_run)
+        self.pump = Pump(self.log, wake, options.writes_per_run, clock)
+        self.heartbeats = Heartbeats(options.heartbeat_seconds, clock())
+        self.stalls = Stalls(options.stall_timeout_seconds)
         self.presence = Presence()
         self.subscribers = 0
         self.opened = 0
         self.published = 0
+        self.pauses = 0
         self.closed: Counter[CloseReason] = Counter()
-        self._clock = clock
+        self.clock = clock
         self._channels: dict[str, Channel] = {}  # those that somebody follows
         self._groups: dict[GroupKey, Group] = {}
+        self._combinations: Counter[tuple[str, ...]] = Counter()  # of the groups
+        self.directory = Directory(self.log, self._channels)
 
     @property
     def newest(self) -> int:
@@ -100,16 +96,26 @@ class Hub:
         if followed is not None:
             followed.stir(self.pump)
         block = frame(self.positions.encode(offset), encode(event))
-        log.append(window, offset, block, self._clock())
+        mark = None
+        if event.key is not None or event.priority is not Priority.NORMAL:
+            mark = Mark(event.priority is Priority.LOW, event.key)
+        log.append(window, offset, block, self.clock(), mark)
         self.published += 1
 
     def subscribe(
-        self, sink: Sink, framing: Framing, channels: Sequence[str], last_id: bytes | None = None
+        self,
+        sink: Sink,
+        framing: Framing,
+        channels: Sequence[str],
+        last_id: bytes | None = None,
+        *,
+        tells_positions: bool = True,
     ) -> Subscriber:
         """Open a stream on `channels` (checked names, at least one) from where `last_id` says.
 
         None is the newest position, `earliest` all that is kept; one that cannot be resumed from is
-        told as a gap. The sink is first written to when the pump runs.
+        told as a gap. `tells_positions`: heartbeats carry the position when it has moved. The sink
+        is first written to when the pump runs.
         """
         names = self._followed_names(channels)
         followed = [self._channel(name) for name in names]
@@ -118,7 +124,7 @@ class Hub:
         subscriber = Subscriber(sink, beginning)
         self.subscribers += 1
         self.opened += 1
-        self._enter(subscriber, followed, framing)
+        self._enter(subscriber, followed, framing, tells_positions=tells_positions)
         return subscriber
 
     def opening_position(self, subscriber: Subscriber) -> bytes | None:
@@ -144,7 +150,8 @@ class Hub:
         self._exit(subscriber)
         windows = [channel.window for channel in followed]
         subscriber.seen = known_count(windows, subscriber.place)
-        self._enter(subscriber, followed, group.framing)
+        tells_positions = group.key.tells_positions
+        self._enter(subscriber, followed, group.framing, tells_positions=tells_positions)
         for channel in followed:
             channel.clients -= 1
             channel.window.followed -= 1
@@ -152,50 +159,58 @@ class Hub:
     def leave(self, subscriber: Subscriber, reason: CloseReason) -> None:
         """A stream has ended."""
         self._exit(subscriber)
+        self.stalls.forget(subscriber)
         self.subscribers -= 1
         self.closed[reason] += 1
 
-    def expire(self) -> float | None:
-        """Evict what is too old; returns when to be called again, in the clock's seconds."""
-        return self.log.expire(self._clock())
+    def paused(self, subscriber: Subscriber) -> None:
+        """Its transport is full: watch how long it takes nothing."""
+        self.pauses += 1
+        self.stalls.watch(subscriber, self.clock())
 
-    def clients(self, channel: str) -> int:
-        """How many streams follow a channel."""
-        followed = self._channels.get(channel)
-        return followed.clients if followed else 0
+    def resumed(self, subscriber: Subscriber) -> None:
+        """It takes something again."""
+        self.stalls.forget(subscriber)
 
-    def channel(self, name: str) -> ChannelInfo | None:
-        """A channel that holds frames or has clients."""
-        window = self.log.windows.get(name)
-        if window is None:
-            return None
-        newest = window.offsets[-1] if len(window) else None
-        return ChannelInfo(
-            name, self.clients(name), len(window), window.bytes, window.oldest, newest
+    def must_wait(self, channel: str) -> bool:
+        """Whether a publisher to `channel` has to wait until the pump is dry.
+
+        Who waits for the pump must not lose anything, so publishing waits when it has waited for
+        long, and when what it has not read comes near what the window holds.
+        """
+        pump, log = self.pump, self.log
+        if pump.busy_since is None:
+            return False
+        if self.clock() - pump.busy_since > self.options.publish_wait_seconds:
+            return True
+        if pump.unread_bytes * 2 > log.options.max_bytes:
+            return True
+        window = log.windows.get(channel)
+        if window is None or not window.followed or window.options.ephemeral:
+            return False
+        unread = len(window.offsets) - window.index(pump.dry_at)
+        return unread * 2 > window.options.max_frames or (
+            unread * window.longest * 2 > window.options.max_bytes
         )
 
-    def channels(self, after: str, limit: int) -> list[ChannelInfo]:
-        """The first `limit` channels whose names come after `after`, by name."""
-        names = nsmallest(limit, (name for name in self.log.windows if name > after))
-        infos = (self.channel(name) for name in names)
-        return [info for info in infos if info is not None]
+    def expire(self) -> float | None:
+        """Evict what is too old; returns when to be called again, in the clock's seconds."""
+        return self.log.expire(self.clock())
 
-    def history(
-        self, channel: str, after: int | None, until: int | None, max_frames: int, max_bytes: int
-    ) -> HistoryPage:
-        """Frames of a channel beyond `after` (None: all that are held) up to and with `until`."""
-        until = self.newest if until is None else until
-        window = self.log.windows.get(channel)
-        if window is None:
-            lost = after is not None and self.log.lost(channel) > after
-            return HistoryPage([], until, lost, more=False)
-        lost = after is not None and window.lost > after
-        start, stop = window.span(-1 if after is None else after, max_bytes)
-        stop = min(stop, start + max_frames)
-        end = window.index(until)
-        if stop < end:
-            return HistoryPage(window.blocks[start:stop], window.offsets[stop - 1], lost, more=True)
-        return HistoryPage(window.blocks[start:end], until, lost, more=False)
+    def tick(self) -> None:
+        """What is due about once a second: evict, heartbeats, end who takes nothing."""
+        now = self.clock()
+        self.expire()
+        self.heartbeats.beat(self.pump, now)
+        self.stalls.sweep(now)
+
+    def when_caught_up(self, call: Callable[[], None]) -> None:
+        """Call this once, when nobody waits for the pump."""
+        self.pump.when_dry(call)
+
+    def window_frames(self, channel: str) -> int:
+        """How many frames of a channel are kept."""
+        return self.options.log.of(channel).max_frames
 
     def _followed_names(self, channels: Iterable[str]) -> list[str]:
         """Each channel once, and the presence channels of those that have one."""
@@ -211,13 +226,22 @@ class Hub:
             channel = self._channels[name] = Channel(self.log.window(name))
         return channel
 
-    def _enter(self, subscriber: Subscriber, followed: list[Channel], framing: Framing) -> None:
+    def _enter(
+        self,
+        subscriber: Subscriber,
+        followed: list[Channel],
+        framing: Framing,
+        *,
+        tells_positions: bool,
+    ) -> None:
         """Give a subscriber its group, and a lane when it has everything."""
-        shared, subscriber.beside = self._arrange(followed, framing)
-        key = (tuple(channel.window.name for channel in shared), framing)
+        shared, subscriber.beside = arrange(followed, self._combinations, self.options.beside_limit)
+        names = tuple(channel.window.name for channel in shared)
+        key = GroupKey(names, framing, tells_positions)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Group(self, key, shared)
+            self._combinations[names] += 1
             for channel in shared:
                 channel.groups[group] = None
         group.size += 1
@@ -249,6 +273,10 @@ class Hub:
         group.size -= 1
         if not group.size:
             del self._groups[group.key]
+            names = group.key.channels
+            self._combinations[names] -= 1
+            if not self._combinations[names]:
+                del self._combinations[names]
             for channel in group.channels:
                 del channel.groups[group]
         for channel in followed:
@@ -260,28 +288,3 @@ class Hub:
             if not channel.clients:
                 del self._channels[window.name]
                 self.log.release(window)
-
-    def _arrange(
-        self, followed: list[Channel], framing: Framing
-    ) -> tuple[tuple[Channel, ...], tuple[Channel, ...]]:
-        """Which channels a stream follows with a group, and which by itself, beside it.
-
-        With a group of its own, each stream that follows a personal channel and a shared one would
-        be a lane of one. So the channel that most follow makes the group, and the others stand
-        beside it as long as few follow them.
-        """
-        if len(followed) == 1:
-            return (followed[0],), ()
-        by_name = sorted(followed, key=lambda channel: channel.window.name)
-        key = (tuple(channel.window.name for channel in by_name), framing)
-        if key in self._groups:
-            return tuple(by_name), ()
-        largest = max(followed, key=lambda channel: channel.clients)
-        limit = self.options.beside_limit
-        beside = [
-            channel
-            for channel in followed
-            if channel is not largest and len(channel.beside) < limit
-        ]
-        shared = [channel for channel in by_name if channel not in beside]
-        return tuple(shared), tuple(beside)

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 class Lane:
     """At most `group.lane_size` members that stand at one place."""
 
-    __slots__ = ("group", "members", "place", "queued", "seen", "seen_before", "visiting")
+    __slots__ = ("group", "members", "place", "queued", "seen", "seen_before", "told", "visiting",
+                 "wrote_at")  # fmt: skip
 
-    def __init__(self, group: Group, place: int, seen: int) -> None:
+    def __init__(self, group: Group, place: int, seen: int, now: float) -> None:
         """An empty lane at `place`, up to which the group's windows have had `seen` frames."""
         self.group = group
         self.members: list[Subscriber] = []
@@ -30,6 +31,8 @@ class Lane:
         self.seen_before = seen  # before the visit that is going on
         self.queued = False
         self.visiting = False
+        self.told = place  # the last id its members were sent, or a later one
+        self.wrote_at = now
 
     def add(self, member: Subscriber) -> None:
         """Let a member stand here that has, like the lane, all there is for its group."""
@@ -52,25 +55,55 @@ class Lane:
         """Bring the members on by one burst; returns the number of writes."""
         self.queued = False
         group = self.group
-        burst = pump.log.since(self.place, group, self.seen)
+        log = pump.log
+        for window in group.windows:
+            if window.lost > self.place:
+                return self._dissolve()
+        burst = log.since(self.place, group)
         if burst is None:
-            self.place = pump.log.newest
-            group.settle(self)
-            return 1
-        self.place = place = burst.place
+            return self._beat(pump)
+        self.told = burst.last
         self.seen_before = self.seen
         self.seen = burst.seen
+        self._write(burst.data, burst.place, pump.now)
+        written = len(self.members)
+        pump.count(burst, written)
+        if burst.cut or log.newest != burst.newest:
+            pump.enqueue(self)
+        else:
+            group.settle(self)
+        return 1 + written
+
+    def _write(self, data: bytes, place: int, now: float) -> None:
+        """Send the same to every member, each of which may leave from inside any write."""
+        self.wrote_at = now
+        self.place = place
         self.visiting = True
-        data = burst.data
-        members = self.members.copy()
-        for member in members:
+        for member in self.members.copy():
             if member.lane is self:
                 member.place = place
                 member.write(data)
         self.visiting = False
-        pump.count(burst, len(members))
-        if burst.cut or pump.log.newest != burst.newest:
-            pump.enqueue(self)
-        else:
+
+    def _beat(self, pump: Pump) -> int:
+        """Nothing to read: go with the log, and say that the stream lives when it is time to."""
+        group = self.group
+        newest = pump.log.newest
+        self.seen_before = self.seen
+        if not self.members or pump.now < self.wrote_at + group.hub.heartbeats.shortest:
+            self.place = newest
             group.settle(self)
-        return len(members)
+            return 1
+        data = group.heartbeat(newest, moved=newest > self.told)
+        self.told = newest
+        self._write(data, newest, pump.now)
+        group.hub.heartbeats.sent += len(self.members)
+        group.settle(self)
+        return 1 + len(self.members)
+
+    def _dissolve(self) -> int:
+        """Frames were lost under it, which should not happen: each member reads on by itself."""
+        for member in self.members.copy():
+            member.step_out()
+        self.group.settle(self)
+        return 1

@@ -8,9 +8,8 @@ from typing import NamedTuple, Protocol
 
 from sse_server.core.gap import Gap
 from sse_server.core.presence import PRESENCE_OPTIONS, SUFFIX
-from sse_server.core.reading import Reading, losers, read, read_lossy
-from sse_server.core.start import Start
-from sse_server.core.window import ChannelOptions, Window
+from sse_server.core.reading import Reading, read
+from sse_server.core.window import ChannelOptions, Mark, Window
 from sse_server.wire.flow import Framing
 from sse_server.wire.position import Positions
 
@@ -72,6 +71,11 @@ class Burst:
     newest: int
     """Of the log when it was read: an uncut burst is good until something is appended."""
     gaps: Sequence[Gap]
+    last: int
+    """The last id in it."""
+    skipped: int
+    conflated: int
+    closes: bool
 
 
 class Tombstone(NamedTuple):
@@ -91,6 +95,7 @@ class Log:
         "_memo_bytes",
         "_ranks",
         "_tombstones",
+        "appended_bytes",
         "bytes",
         "newest",
         "options",
@@ -105,6 +110,7 @@ class Log:
         self.windows: dict[str, Window] = {}
         self.newest = newest
         self.bytes = 0
+        self.appended_bytes = 0  # ever
         # A window stands in each heap at most once, by what was its oldest frame when it was put
         # there; whether that is still so is looked at when it comes up. So appending touches a
         # heap only for a window that is in none.
@@ -134,11 +140,14 @@ class Log:
             return self._buried(channel, self.options.of(channel)).lost
         return window.lost
 
-    def append(self, window: Window, offset: int, block: bytes, now: float) -> None:
+    def append(
+        self, window: Window, offset: int, block: bytes, now: float, mark: Mark | None = None
+    ) -> None:
         """Take the newest frame of all, and evict what no longer fits."""
         assert offset > self.newest, (offset, self.newest)
         self.newest = offset
-        self.bytes += window.append(offset, block, now)
+        self.bytes += window.append(offset, block, now, mark)
+        self.appended_bytes += len(block)
         if not window.ranked:
             window.ranked = True
             heappush(self._ranks, (offset, window))
@@ -149,55 +158,25 @@ class Log:
         if self.bytes > self.options.max_bytes:
             self._shrink()
 
-    def since(self, place: int, group: Readable, seen: int) -> Burst | None:
+    def since(self, place: int, group: Readable) -> Burst | None:
         """What those of `group` who stand at `place` are to be sent next; None: they have it all.
 
-        `seen` is the count of frames they had when they got there, for the case of a gap.
+        The caller has seen that nothing is lost beyond `place`.
         """
         key = (group, place)
         burst = self._memo.get(key)
         newest = self.newest
         if burst is not None and (burst.cut or burst.newest == newest):
             return burst
-        windows = group.windows
-        for window in windows:
-            if window.lost > place:
-                return self.since_alone(place, windows, group.framing, seen)
-        reading = read(windows, place, newest, self.options.max_burst_bytes)
+        reading = read(group.windows, place, newest, self.options.max_burst_bytes)
         if reading is None:
             return None
-        burst = self._burst(reading, group.framing)
+        burst = self.burst(reading, group.framing)
         if self._memo_bytes > self.options.max_memo_bytes:
             self.forget_bursts()
         self._memo[key] = burst
         self._memo_bytes += len(burst.data)
         return burst
-
-    def since_alone(
-        self,
-        place: int,
-        windows: Sequence[Window],
-        framing: Framing,
-        seen: int,
-        start: Start | None = None,
-    ) -> Burst | None:
-        """The same for one reader with windows or a past of its own; nothing is remembered."""
-        budget = self.options.max_burst_bytes
-        affected = losers(windows, place, start.forgiven if start else None)
-        reading: Reading | None
-        if affected:
-            reading = read_lossy(
-                windows,
-                place,
-                self.newest,
-                budget,
-                seen=seen,
-                affected=affected,
-                positions=self.positions,
-            )
-        else:
-            reading = read(windows, place, self.newest, budget)
-        return None if reading is None else self._burst(reading, framing)
 
     def forget_bursts(self) -> None:
         """Drop the memoised answers: the pump has run dry, nobody is about to ask again."""
@@ -273,7 +252,8 @@ class Log:
             else:
                 heapreplace(ranks, (oldest, window))
 
-    def _burst(self, reading: Reading, framing: Framing) -> Burst:
+    def burst(self, reading: Reading, framing: Framing) -> Burst:
+        """A reading as the bytes of one write."""
         return Burst(
             framing(reading.blocks),
             reading.frames,
@@ -282,4 +262,8 @@ class Log:
             reading.cut,
             self.newest,
             reading.gaps,
+            reading.last,
+            reading.skipped,
+            reading.conflated,
+            reading.closes,
         )

@@ -24,26 +24,59 @@ class Turn(Protocol):
 class Pump:
     """Reads from the log and writes to members until nobody has anything to read."""
 
-    __slots__ = ("_queue", "_scheduled", "_wake", "_writes_per_run", "bursts", "bytes", "frames",
-                 "gaps", "log", "lost")  # fmt: skip
+    __slots__ = (
+        "_clock",
+        "_dry_bytes",
+        "_dry_waiters",
+        "_queue",
+        "_scheduled",
+        "_wake",
+        "_writes_per_run",
+        "bursts",
+        "busy_since",
+        "bytes",
+        "conflated",
+        "dry_at",
+        "frames",
+        "gaps",
+        "log",
+        "lost",
+        "now",
+        "skipped",
+    )
 
-    def __init__(self, log: Log, wake: Callable[[], None], writes_per_run: int) -> None:
+    def __init__(
+        self, log: Log, wake: Callable[[], None], writes_per_run: int, clock: Callable[[], float]
+    ) -> None:
         """`wake` asks the loop to call `run` soon; it is asked once at a time."""
         self.log = log
         self._wake = wake
         self._writes_per_run = writes_per_run
+        self._clock = clock
         self._queue: deque[Turn] = deque()
         self._scheduled = False
+        self._dry_waiters: list[Callable[[], None]] = []
+        self.now = clock()  # when the run began that goes on, or the last one
+        self.busy_since: float | None = None  # None: dry
+        self.dry_at = log.newest  # everybody who waits for a turn has read up to here
+        self._dry_bytes = 0
         self.bursts = 0  # writes to members
         self.frames = 0  # deliveries: frames times members
         self.bytes = 0
         self.gaps = 0  # gaps told
         self.lost = 0  # frames that the gaps told of, where known
+        self.skipped = 0  # frames left out for who lagged; among those that gaps told of
+        self.conflated = 0  # frames left out because a later one superseded them
 
     @property
     def is_dry(self) -> bool:
         """Whether nobody waits for a turn."""
         return not self._queue
+
+    @property
+    def unread_bytes(self) -> int:
+        """At most so much has been appended that somebody who waits has not read."""
+        return self.log.appended_bytes - self._dry_bytes
 
     def enqueue(self, turn: Turn) -> None:
         """Give it a turn. The caller has seen that it is not queued, or it has just begun one."""
@@ -51,21 +84,30 @@ class Pump:
         self._queue.append(turn)
         if not self._scheduled:
             self._scheduled = True
+            if self.busy_since is None:
+                self.busy_since = self._clock()
             self._wake()
 
     def run(self) -> None:
         """Serve turns until the queue is empty or the loop is due, then ask to be called again."""
         self._scheduled = False
+        self.now = self._clock()
         queue = self._queue
         left = self._writes_per_run
         while queue and left > 0:
             left -= queue.popleft().run(self)
-        if queue:
-            if not self._scheduled:
-                self._scheduled = True
-                self._wake()
+        if not queue:
+            self._run_dry()
+        elif not self._scheduled:
+            self._scheduled = True
+            self._wake()
+
+    def when_dry(self, call: Callable[[], None]) -> None:
+        """Call this once, when the queue is empty next."""
+        if self._queue:
+            self._dry_waiters.append(call)
         else:
-            self.log.forget_bursts()
+            call()
 
     def count(self, burst: Burst, members: int) -> None:
         """Count a burst that went to so many."""
@@ -75,3 +117,15 @@ class Pump:
         for gap in burst.gaps:
             self.gaps += members
             self.lost += (gap.lost or 0) * members
+        self.skipped += burst.skipped * members
+        self.conflated += burst.conflated * members
+
+    def _run_dry(self) -> None:
+        self.log.forget_bursts()
+        self.busy_since = None
+        self.dry_at = self.log.newest
+        self._dry_bytes = self.log.appended_bytes
+        waiters = self._dry_waiters
+        self._dry_waiters = []
+        for call in waiters:
+            call()

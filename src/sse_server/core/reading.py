@@ -3,11 +3,16 @@
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, groupby
+from itertools import groupby
+from operator import itemgetter
 
 from sse_server.core.gap import Gap, reason
+from sse_server.core.policy import AfterGap
 from sse_server.core.window import Window
 from sse_server.wire.position import Positions
+
+Part = tuple[list[int], list[bytes], bool]
+"""Offsets and their blocks, and whether there is more."""
 
 UNKNOWN_COUNT = -1
 """For `seen`: how many frames lie before the place is not known."""
@@ -27,11 +32,19 @@ class Reading:
     cut: bool
     """There is more, which the budget did not allow."""
     gaps: Sequence[Gap] = ()
+    last: int = 0
+    """The last id in it."""
+    skipped: int = 0
+    """Frames left out for who lags."""
+    conflated: int = 0
+    """Frames left out for a later one with their key."""
+    closes: bool = False
+    """The stream ends with it."""
 
 
 def count(windows: Sequence[Window], place: int) -> int:
     """Frames that were ever appended up to `place`; those evicted beyond it count as well."""
-    return sum(window.count(place) for window in windows if not window.options.ephemeral)
+    return sum(window.count(place) for window in windows if window.options.is_counted)
 
 
 def known_count(windows: Sequence[Window], place: int) -> int:
@@ -56,15 +69,17 @@ def read(windows: Sequence[Window], place: int, newest: int, budget: int) -> Rea
         if start == stop:
             return None
         unread = len(window.offsets) - stop
-        end = window.offsets[stop - 1] if unread else newest
+        last = window.offsets[stop - 1]
         blocks = window.blocks[start:stop]
-        seen = 0 if window.options.ephemeral else window.total - unread
-        return Reading(blocks, stop - start, end, seen, cut=unread > 0)
+        seen = window.total - unread if window.options.is_counted else 0
+        end = last if unread else newest
+        return Reading(blocks, stop - start, end, seen, unread > 0, last=last)
     offsets, blocks, cut = _merge(windows, place, budget)
     if not blocks:
         return None
-    end = offsets[-1] if cut else newest
-    return Reading(blocks, len(blocks), end, count(windows, end), cut)
+    last = offsets[-1]
+    end = last if cut else newest
+    return Reading(blocks, len(blocks), end, count(windows, end), cut, last=last)
 
 
 def read_lossy(  # noqa: PLR0913 (the state of a reader; called in one place)
@@ -73,31 +88,66 @@ def read_lossy(  # noqa: PLR0913 (the state of a reader; called in one place)
     newest: int,
     budget: int,
     *,
+    after_gap: AfterGap = AfterGap.EARLIEST,
     seen: int,
     affected: Sequence[Window],
     positions: Positions,
 ) -> Reading:
     """Read beyond a place from which `affected` lost frames; gaps are told where they stand.
 
-    A reading that is cut before a gap says nothing of it: a later one will. `seen` is what the
-    reader had up to `place` when it got there; what was evicted since is what it lost. That is
+    `seen` is what the reader had up to `place` when it got there; what was evicted since is what it
+    lost. Where the stream does not go on with the oldest frame held, what it passes over is lost to
+    it as well.
+    """
+    if after_gap is AfterGap.EARLIEST:
+        part = _merge(windows, place, budget)
+        return finish(
+            windows, part, place, newest, seen=seen, affected=affected, positions=positions
+        )
+    closes = after_gap is AfterGap.CLOSE
+    at = max(window.lost for window in affected) if closes else newest
+    lost = how_many_lost(windows, place, seen, affected)
+    gap = Gap(
+        windows=affected,
+        at=at,
+        requested=positions.encode(place),
+        reason=reason(affected[-1]),
+        lost=None if lost is None else lost + sum(w.index(at) - w.index(place) for w in windows),
+    )
+    blocks = [gap.block(positions, newest)]
+    return Reading(blocks, 0, at, count(windows, at), closes, [gap], last=at, closes=closes)
+
+
+def finish(  # noqa: PLR0913 (the same)
+    windows: Sequence[Window],
+    part: Part,
+    place: int,
+    newest: int,
+    *,
+    seen: int,
+    affected: Sequence[Window],
+    positions: Positions,
+) -> Reading:
+    """Make a reading of what was read, with the gaps that are due in it.
+
+    A reading that is cut before a gap says nothing of it: a later one will. How many were lost is
     known of all channels together, so the last gap that is due bears the number for all.
     """
-    offsets, blocks, cut = _merge(windows, place, budget)
+    offsets, blocks, cut = part
     frames = len(blocks)
     end = offsets[-1] if cut else newest
     due = sorted([window for window in affected if window.lost <= end], key=lambda w: w.lost)
     lost: int | None = None
     if len(due) == len(affected):
-        if seen != UNKNOWN_COUNT:
-            lost = count(windows, place) - seen
+        lost = how_many_lost(windows, place, seen, affected)
         seen = count(windows, end)
     elif seen != UNKNOWN_COUNT:
         seen += count(windows, end) - count(windows, place)
     gaps = _gaps(due, offsets, positions.encode(place), lost)
     for gap in reversed(gaps):
         blocks.insert(bisect_right(offsets, gap.at), gap.block(positions, newest))
-    return Reading(blocks, frames, end, seen, cut, gaps)
+    last = max([*offsets[-1:], *[gap.at for gap in gaps]], default=end)
+    return Reading(blocks, frames, end, seen, cut, gaps, last=last)
 
 
 def _gaps(
@@ -120,9 +170,16 @@ def _gaps(
     return gaps
 
 
-def _merge(
-    windows: Sequence[Window], place: int, budget: int
-) -> tuple[list[int], list[bytes], bool]:
+def how_many_lost(
+    windows: Sequence[Window], place: int, seen: int, affected: Sequence[Window]
+) -> int | None:
+    """Frames that a reader lost who had `seen` when it came to `place`; None: not known."""
+    if seen == UNKNOWN_COUNT or not all(window.options.is_counted for window in affected):
+        return None
+    return count(windows, place) - seen
+
+
+def _merge(windows: Sequence[Window], place: int, budget: int) -> Part:
     """Offsets and blocks beyond `place` in order, at least one if there is one, and whether cut."""
     entries: list[tuple[int, bytes]] = []
     horizon: int | None = None  # beyond it a window that was cut may have frames that are not here
@@ -140,10 +197,19 @@ def _merge(
             horizon = last if horizon is None else min(horizon, last)
     if sources > 1:
         entries.sort()
-    offsets = [offset for offset, _ in entries]
-    blocks = [block for _, block in entries]
-    stop = len(offsets) if horizon is None else bisect_right(offsets, horizon)
-    if sources > 1:
-        sizes = accumulate(map(len, blocks[:stop]))
-        stop = max(1, bisect_right(list(sizes), budget))
-    return offsets[:stop], blocks[:stop], stop < len(entries) or horizon is not None
+    if horizon is not None:
+        entries = entries[: bisect_right(entries, horizon, key=itemgetter(0))]
+    offsets, blocks, cut = cut_to_budget(entries, budget)
+    return offsets, blocks, cut or horizon is not None
+
+
+def cut_to_budget(entries: Sequence[tuple[int, bytes]], budget: int) -> Part:
+    """The first of `entries` that fit, at least one if there is one."""
+    stop = len(entries)
+    for index, (_, block) in enumerate(entries):
+        budget -= len(block)
+        if budget < 0:
+            stop = max(1, index)
+            break
+    kept = entries[:stop]
+    return [offset for offset, _ in kept], [block for _, block in kept], stop < len(entries)

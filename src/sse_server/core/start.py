@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sse_server.core.gap import Gap
+from sse_server.core.policy import AfterGap, strictest
 from sse_server.core.reading import count, known_count, losers
 from sse_server.core.window import Window
 from sse_server.wire.position import PositionFault, Positions
@@ -27,6 +28,8 @@ class Start:
     """Beyond this place nothing is forgiven any more."""
     gap: bytes | None
     """A gap to be told before anything else."""
+    closes: bool = False
+    """The stream ends with that gap."""
 
 
 class Beginning(NamedTuple):
@@ -54,12 +57,31 @@ def begin(
         place = PositionFault.FUTURE
     if isinstance(place, int):
         return Beginning(place, known_count(windows, place), None)
+    return _begin_with_gap(last_id, place, windows, newest, positions)
+
+
+def _begin_with_gap(
+    last_id: bytes,
+    reason: PositionFault,
+    windows: Sequence[Window],
+    newest: int,
+    positions: Positions,
+) -> Beginning:
+    """It is not known what the client lacks: a gap on every channel."""
     beginning = _begin_at_oldest(windows, newest)
-    gap = Gap(windows=windows, at=beginning.place, requested=last_id, reason=place, lost=None)
     forgiven = beginning.start.forgiven if beginning.start else {}
-    until = beginning.start.until if beginning.start else beginning.place
-    start = Start(forgiven, until, gap.block(positions, newest))
-    return beginning._replace(start=start)
+    match strictest(windows).after_gap:
+        case AfterGap.EARLIEST:
+            place = beginning.place
+        case AfterGap.LATEST:
+            place = newest
+        case AfterGap.CLOSE:  # where it comes back, nothing is to be told again
+            place = max([beginning.place, *forgiven.values()])
+    closes = strictest(windows).after_gap is AfterGap.CLOSE
+    gap = Gap(windows=windows, at=place, requested=last_id, reason=reason, lost=None)
+    until = max([place, *forgiven.values()])
+    start = Start(forgiven, until, gap.block(positions, newest), closes)
+    return Beginning(place, count(windows, place), start)
 
 
 def _begin_at_oldest(windows: Sequence[Window], newest: int) -> Beginning:

@@ -15,7 +15,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sse_server.core.reading import UNKNOWN_COUNT, losers
+from sse_server.core.lag import pending, read_lagging
+from sse_server.core.policy import LagPolicy, Policy, strictest
+from sse_server.core.reading import UNKNOWN_COUNT, losers, read, read_lossy
+from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
     from sse_server.core.channel import Channel
@@ -25,14 +28,28 @@ if TYPE_CHECKING:
     from sse_server.core.pump import Pump
     from sse_server.core.start import Beginning
     from sse_server.core.window import Window
-    from sse_server.wire.flow import CloseReason, Sink
+    from sse_server.wire.flow import Sink
 
 
 class Subscriber:
     """One open event stream. It is the `Source` of its sink."""
 
-    __slots__ = ("__weakref__", "beside", "group", "lane", "paused", "place", "queued", "seen",
-                 "sink", "slot", "start", "write")  # fmt: skip
+    __slots__ = (
+        "__weakref__",
+        "beside",
+        "farewell",
+        "group",
+        "lane",
+        "paused",
+        "place",
+        "queued",
+        "seen",
+        "sink",
+        "slot",
+        "slow",
+        "start",
+        "write",
+    )
 
     def __init__(self, sink: Sink, beginning: Beginning) -> None:
         """Nowhere yet: the hub gives it a group."""
@@ -41,14 +58,14 @@ class Subscriber:
         self.group: Group | None = None
         self.beside: tuple[Channel, ...] = ()
         self.place = beginning.place
-        self.seen = (
-            beginning.seen
-        )  # frames of its windows up to its place; set when it leaves a lane
+        self.seen = beginning.seen  # frames of its windows up to its place; set on leaving a lane
         self.start = beginning.start
         self.lane: Lane | None = None
         self.slot = 0  # its index in the lane
         self.queued = False
         self.paused = False
+        self.slow = False  # it has been paused since it last had everything
+        self.farewell: bytes | None = None  # to be said when it has everything
 
     @property
     def channels(self) -> tuple[Channel, ...]:
@@ -64,15 +81,30 @@ class Subscriber:
             return group.windows
         return (*group.windows, *[channel.window for channel in self.beside])
 
+    @property
+    def policy(self) -> Policy:
+        """What holds when it lags, and after a gap."""
+        return strictest(self.windows)
+
+    @property
+    def lags(self) -> bool:
+        """Whether more is pending than its channels allow to who reads slowly."""
+        return self.slow and pending(self.windows, self.place) > self.policy.max_lag_frames
+
     def pause(self) -> None:
         """Source: its transport is full."""
-        self.paused = True
-        if self.lane is not None:
-            self._leave_lane(self.lane)
+        if self.group is None or self.paused:
+            return
+        self.paused = self.slow = True
+        self.group.hub.paused(self)
+        self.leave_lane()
 
     def resume(self) -> None:
         """Source: its transport has room again."""
+        if self.group is None or not self.paused:
+            return
         self.paused = False
+        self.group.hub.resumed(self)
         self.go_on()
 
     def gone(self, reason: CloseReason) -> None:
@@ -80,10 +112,28 @@ class Subscriber:
         if self.group is not None:
             self.group.hub.leave(self, reason)
 
+    def close(self, reason: CloseReason, last: bytes = b"") -> None:
+        """End the stream: cleanly where its transport takes something, else at once."""
+        if self.group is None:
+            return
+        paused = self.paused
+        self.group.hub.leave(self, reason)
+        if paused:
+            self.sink.abort(reason)
+        else:
+            self.sink.end(reason, last)
+
+    def finish(self, farewell: bytes) -> None:
+        """End the stream with `farewell`, framed already, as soon as it has everything."""
+        self.farewell = farewell
+        if self.lane is not None:
+            self.leave_lane()
+        self.go_on()
+
     def step_out(self) -> None:
         """A frame for it alone is about to be appended: walk from here."""
         if self.lane is not None:
-            self._leave_lane(self.lane)
+            self.leave_lane()
             self.go_on()
 
     def go_on(self) -> None:
@@ -93,8 +143,13 @@ class Subscriber:
 
     def leave_lane(self) -> None:
         """Stand no longer; the place is its own again."""
-        if self.lane is not None:
-            self._leave_lane(self.lane)
+        lane = self.lane
+        if lane is None:
+            return
+        lane.remove(self)
+        if self.beside:
+            self.seen += self._seen_beside()
+        lane.group.settle(lane)
 
     def run(self, pump: Pump) -> int:
         """Walk: one burst on, or, when everything is read, into a lane."""
@@ -102,67 +157,110 @@ class Subscriber:
         group = self.group
         if group is None or self.paused or self.lane is not None:
             return 0
-        start = self.start
-        if start is not None and start.gap is not None:
-            gap, start.gap = start.gap, None
-            if not start.forgiven:
-                self.start = None  # what follows is the same for all who stand here
-            pump.gaps += 1
-            self.write(group.framing([gap]))
-            self.go_on()
+        if self.start is not None and self.start.gap is not None:
+            self._tell_first(pump, group, self.start.gap)
+            return 1
+        if self.lags and self.policy.lag is LagPolicy.DISCONNECT:
+            self.close(CloseReason.SLOW)
             return 1
         burst = self._read(pump.log, group)
         if burst is None:
             self._stand(group, pump.log.newest)
             return 1
         self.place = burst.place
-        if start is not None and burst.place >= start.until:
+        if self.start is not None and burst.place >= self.start.until:
             self.start = None
         pump.count(burst, 1)
         self.write(burst.data)
-        if self.group is group and not (self.paused or self.queued or self.lane):
+        if burst.closes:
+            self.close(CloseReason.GAP)
+        elif self.group is group and not (self.paused or self.queued or self.lane):
             if burst.cut or pump.log.newest != burst.newest:
                 pump.enqueue(self)
             else:
                 self._stand(group, burst.place)
         return 1
 
+    def _tell_first(self, pump: Pump, group: Group, gap: bytes) -> None:
+        """It came with a position that cannot be resumed from: say so before anything else."""
+        start = self.start
+        assert start is not None
+        start.gap = None
+        if not start.forgiven:
+            self.start = None  # what follows is the same for all who stand here
+        pump.gaps += 1
+        self.write(group.framing([gap]))
+        if start.closes:
+            self.close(CloseReason.GAP)
+        else:
+            self.go_on()
+
     def _read(self, log: Log, group: Group) -> Burst | None:
         """Read on from its place: what its group shares where it can, else by itself."""
-        if self.start is None and not self.beside:
-            burst = log.since(self.place, group, self.seen)
-            shared_only = 0
-        elif self._needs_own_reading():
-            burst = log.since_alone(self.place, self.windows, group.framing, self.seen, self.start)
-            shared_only = 0
-        else:
-            burst = log.since(self.place, group, self.seen)
-            shared_only = self._seen_beside()
+        if self._needs_own_reading():
+            burst = self._read_alone(log, group)
+            if burst is not None:
+                self.seen = burst.seen
+            return burst
+        burst = log.since(self.place, group)
         if burst is not None:
-            self.seen = burst.seen if burst.seen == UNKNOWN_COUNT else burst.seen + shared_only
+            self.seen = burst.seen
+            if self.beside and burst.seen != UNKNOWN_COUNT:
+                self.seen += self._seen_beside()
         return burst
 
     def _needs_own_reading(self) -> bool:
         """Whether what it is to be sent next differs from what its group is."""
         place = self.place
-        if self.start is not None or losers(self.windows, place):
+        if self.start is not None or losers(self.windows, place) or self.lags:
             return True
         return any(channel.window.newest > place for channel in self.beside)
+
+    def _read_alone(self, log: Log, group: Group) -> Burst | None:
+        windows, place, budget = self.windows, self.place, log.options.max_burst_bytes
+        affected = losers(windows, place, self.start.forgiven if self.start else None)
+        policy = self.policy
+        if self.lags:
+            reading = read_lagging(
+                windows,
+                place,
+                log.newest,
+                budget,
+                policy=policy,
+                seen=self.seen,
+                affected=affected,
+                positions=log.positions,
+            )
+        elif affected:
+            reading = read_lossy(
+                windows,
+                place,
+                log.newest,
+                budget,
+                after_gap=policy.after_gap,
+                seen=self.seen,
+                affected=affected,
+                positions=log.positions,
+            )
+        else:
+            unharmed = read(windows, place, log.newest, budget)
+            if unharmed is None:
+                return None
+            reading = unharmed
+        return log.burst(reading, group.framing)
 
     def _stand(self, group: Group, place: int) -> None:
         """It has everything up to `place`, the newest of all."""
         self.start = None
+        self.slow = False
         self.place = place
-        group.stand(self)
+        if self.farewell is None:
+            group.stand(self)
+        else:
+            self.close(CloseReason.DRAINED, self.farewell)
 
     def _seen_beside(self) -> int:
         """Frames of its own channels, all of which it has read."""
         return sum(
-            channel.window.total for channel in self.beside if not channel.window.options.ephemeral
+            channel.window.total for channel in self.beside if channel.window.options.is_counted
         )
-
-    def _leave_lane(self, lane: Lane) -> None:
-        lane.remove(self)
-        if self.beside:
-            self.seen += self._seen_beside()
-        lane.group.settle(lane)

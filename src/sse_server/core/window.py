@@ -7,12 +7,16 @@ cut off when it is more than half of the list, so that eviction costs O(1) in th
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from sys import maxsize
 from typing import NamedTuple
+
+from sse_server.core.policy import AfterGap, LagPolicy
 
 FRAME_OVERHEAD_BYTES = 130
 """What a frame costs beside its text: bytes object 33, offset 32, time 24, three list slots 24, and
 what lists over-allocate."""
 
+_DEFAULT_LAG_FRAMES = 100
 _MIN_CUT = 64  # below this many dead slots, moving the rest of the list is not worth it
 
 
@@ -30,6 +34,39 @@ class ChannelOptions:
     """Keep the number of clients as one event on `{channel}/presence`, which its streams follow."""
     ephemeral: bool = False
     """What leaves the window is not missed: no gap is told (a presence channel)."""
+    lag: LagPolicy = LagPolicy.DROP
+    """What happens to a subscriber that reads too slowly and lags beyond `max_lag_frames`."""
+    max_lag_frames: int | None = None
+    """None with `drop`: no bound but the window's, so that a slow reader loses only what is
+    evicted; with the others 100. With a number, frames of low priority are left out first."""
+    after_gap: AfterGap = AfterGap.EARLIEST
+    """Where a stream goes on after a gap."""
+
+    @property
+    def lag_bound(self) -> int:
+        """Pending frames beyond which a slow subscriber lags."""
+        if self.max_lag_frames is not None:
+            return self.max_lag_frames
+        return maxsize if self.lag is LagPolicy.DROP else _DEFAULT_LAG_FRAMES
+
+    @property
+    def is_conflated(self) -> bool:
+        """Whether a frame that a later one with its key supersedes is not missed."""
+        return self.lag is LagPolicy.LATEST
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether every frame that leaves the window is a loss, so that losses can be counted."""
+        return not (self.ephemeral or self.is_conflated)
+
+
+class Mark(NamedTuple):
+    """What a policy wants to know of a frame; most frames have none."""
+
+    is_low: bool
+    """It is left out first."""
+    key: str | None
+    """A later frame with the same key supersedes it."""
 
 
 class Span(NamedTuple):
@@ -46,10 +83,12 @@ class Window:
         "aging",
         "blocks",
         "bytes",
+        "current",
         "followed",
         "head",
         "longest",
         "lost",
+        "marks",
         "name",
         "newest",
         "offsets",
@@ -70,6 +109,9 @@ class Window:
         self.offsets: list[int] = []
         self.blocks: list[bytes] = []
         self.times: list[float] = []
+        self.marks: list[Mark | None] = []
+        # Where conflated: the newest offset of each key, oldest first.
+        self.current: dict[str | None, int] | None = {} if options.is_conflated else None
         self.head = 0
         self.bytes = 0
         self.longest = 0  # no block is longer; never lowered while there are frames
@@ -90,7 +132,7 @@ class Window:
         """The offset of the oldest frame held."""
         return self.offsets[self.head] if self.head < len(self.offsets) else None
 
-    def append(self, offset: int, block: bytes, now: float) -> int:
+    def append(self, offset: int, block: bytes, now: float, mark: Mark | None = None) -> int:
         """Add the newest frame and evict what no longer fits; returns by how many bytes it grew.
 
         At least one frame, the new one, stays, whatever the bounds.
@@ -100,6 +142,11 @@ class Window:
         self.offsets.append(offset)
         self.blocks.append(block)
         self.times.append(now)
+        self.marks.append(mark)
+        if self.current is not None:
+            key = mark.key if mark else None
+            self.current.pop(key, None)
+            self.current[key] = offset
         self.bytes += size + FRAME_OVERHEAD_BYTES
         self.total += 1
         self.newest = offset
@@ -113,7 +160,9 @@ class Window:
         """Let the oldest frame go; returns how many bytes that freed."""
         head = self.head
         freed = len(self.blocks[head]) + FRAME_OVERHEAD_BYTES
-        if not self.options.ephemeral:
+        if self.current is not None:
+            self._lose_current(head)
+        elif not self.options.ephemeral:
             self.lost = self.offsets[head]
         self.blocks[head] = b""
         self.bytes -= freed
@@ -121,9 +170,19 @@ class Window:
         if head == len(self.offsets):
             self.longest = 0
         if head >= _MIN_CUT and head * 2 >= len(self.offsets):
-            del self.offsets[:head], self.blocks[:head], self.times[:head]
+            del self.offsets[:head], self.blocks[:head], self.times[:head], self.marks[:head]
             self.head = 0
         return freed
+
+    def _lose_current(self, head: int) -> None:
+        """Conflated: only the newest frame of a key is a loss."""
+        assert self.current is not None
+        mark, offset = self.marks[head], self.offsets[head]
+        key = mark.key if mark else None
+        if self.current[key] == offset:
+            del self.current[key]
+            if not self.options.ephemeral:
+                self.lost = offset
 
     def index(self, place: int) -> int:
         """Where in the lists the first frame beyond `place` stands."""

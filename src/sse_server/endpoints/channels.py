@@ -22,7 +22,7 @@ from sse_server.http.response import Response, json_response
 from sse_server.wire.position import Positions
 
 if TYPE_CHECKING:
-    from sse_server.core.hub import ChannelInfo
+    from sse_server.core.directory import ChannelInfo
 
 DEFAULT_CHANNELS = 100
 MAX_CHANNELS = 1_000

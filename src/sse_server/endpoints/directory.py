@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from sse_server.core.hub import ChannelInfo, HistoryPage
+    from sse_server.core.directory import ChannelInfo, HistoryPage
 
 
 class Directory(Protocol):

@@ -4,6 +4,9 @@ Where the stream begins: header `Last-Event-ID`, else query `last_event_id`, els
 position. EventSource repeats its address with every reconnect and adds the header once it has had
 an id, so the header is newer. `earliest` is all that is kept.
 
+`heartbeat=comment`: heartbeats are comments alone. Without it they carry the position when it has
+moved, in a block without data, which httpx-sse and the openai client take for an empty event.
+
 Every stream begins with a block without data: a comment, `retry:` and the `id:` of the position
 where it begins, so that a client that is cut before its first event resumes, too (WHATWG HTML
 9.2.6: such a block sets the last event id and dispatches nothing).
@@ -34,6 +37,7 @@ MAX_CHANNELS = 100
 
 _PREFIX = b"/events/"
 _PARAMETERS = frozenset((b"last_event_id",))
+_HEARTBEAT = frozenset((b"heartbeat",))
 _ACCEPTABLE = frozenset((EVENT_STREAM, b"text/*", b"*/*"))
 
 # Clients that are cut together come back over three seconds, not at once. Sixteen blocks are enough
@@ -45,7 +49,13 @@ class Subscriptions(Protocol):
     """The hub, as far as streams are opened."""
 
     def subscribe(
-        self, sink: Sink, framing: Framing, channels: Sequence[str], last_id: bytes | None = None
+        self,
+        sink: Sink,
+        framing: Framing,
+        channels: Sequence[str],
+        last_id: bytes | None = None,
+        *,
+        tells_positions: bool = True,
     ) -> "Subscriber":
         """Open a stream."""
         ...
@@ -87,18 +97,39 @@ class SubscribeEndpoint:
         last_id = request.header(b"last-event-id") or None
         if last_id is None and request.query:
             last_id = single_parameters(request, _PARAMETERS).get(b"last_event_id") or None
-        return EventStream(partial(self._open, channels, last_id))
+        return EventStream(partial(self._open, channels, last_id, _tells_positions(request)))
 
     def _open(
-        self, channels: list[str], last_id: bytes | None, sink: Sink, framing: Framing
+        self,
+        channels: list[str],
+        last_id: bytes | None,
+        tells_positions: bool,  # noqa: FBT001 (called through a partial)
+        sink: Sink,
+        framing: Framing,
     ) -> Opened:
-        subscriber = self._subscriptions.subscribe(sink, framing, channels, last_id)
+        subscriber = self._subscriptions.subscribe(
+            sink, framing, channels, last_id, tells_positions=tells_positions
+        )
         self._opened += 1
         opening = _OPENINGS[self._opened % len(_OPENINGS)]
         position = self._subscriptions.opening_position(subscriber)
         # After a position that cannot be resumed from, the id is the gap's, which comes first.
         block = b"%b\n" % opening if position is None else b"%bid: %b\n\n" % (opening, position)
         return Opened(block, subscriber)
+
+
+def _tells_positions(request: Request) -> bool:
+    """Whether heartbeats are to carry positions.
+
+    Raises:
+        InvalidRequest: `heartbeat` is something else than `position` or `comment`.
+    """
+    if not request.query:
+        return True
+    kind = single_parameters(request, _HEARTBEAT).get(b"heartbeat", b"position")
+    if kind not in {b"position", b"comment"}:
+        raise InvalidRequest("the query's heartbeat can be position or comment")
+    return kind == b"position"
 
 
 def _check_accept(request: Request) -> None:

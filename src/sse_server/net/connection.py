@@ -205,6 +205,7 @@ class Connection(asyncio.Protocol):
     def _open(self, answer: EventStream, output: list[bytes]) -> None:
         """Become a stream."""
         machine = self._machine
+        self._site.opened += 1
         received = machine.unread_bytes
         head, framing = machine.open_stream(answer.headers)
         self._site.connections.discard(self)

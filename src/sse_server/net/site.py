@@ -45,6 +45,7 @@ class Site:
 
     __slots__ = (
         "_empty",
+        "_opened_before",
         "_waiting",
         "connections",
         "date",
@@ -53,7 +54,9 @@ class Site:
         "http1",
         "loop",
         "max_connections",
+        "opened",
         "options",
+        "peak_rate",
         "streams",
     )
 
@@ -72,6 +75,9 @@ class Site:
         self.date = ServerDate()
         self.connections: set[Connection] = set()
         self.streams: set[Stream] = set()
+        self.opened = 0  # streams, ever
+        self.peak_rate = 0  # streams opened in a second, at most
+        self._opened_before = 0  # the sweep before
         self.draining = False  # every answer is the last of its connection
         allowed = options.max_connections
         self.max_connections = spare_descriptors() if allowed is None else allowed
@@ -107,7 +113,9 @@ class Site:
                 self._empty = None
 
     def sweep(self) -> None:
-        """End the connections whose time is up."""
+        """End the connections whose time is up. Called once a second."""
+        self.peak_rate = max(self.peak_rate, self.opened - self._opened_before)
+        self._opened_before = self.opened
         now = self.loop.time()
         for connection in [c for c in self.connections if c.deadline <= now]:
             connection.time_out()

@@ -48,13 +48,21 @@ class Stream(asyncio.Protocol):
             self._source.pause()
         transport.write(head + framing([opening]))
 
-    def end(self, reason: CloseReason) -> None:
-        """Sink: the last burst has been written."""
+    @property
+    def unsent(self) -> int:
+        """Sink: bytes that wait for the kernel to take them."""
+        return self._transport.get_write_buffer_size()
+
+    def end(self, reason: CloseReason, last: bytes = b"") -> None:
+        """Sink: everything else has been written."""
         if not self._transport.is_closing():
-            if self._framing is chunked:
-                self.write(LAST_CHUNK)
+            self.write(last + LAST_CHUNK if self._framing is chunked else last)
             self._transport.close()
         self._source.gone(reason)
+
+    def finish(self, farewell: bytes) -> None:
+        """Drain: end it with this block, as soon as its client has everything."""
+        self._source.finish(self._framing([farewell]))
 
     def abort(self, reason: CloseReason) -> None:
         """End it now; what is not sent yet is thrown away."""

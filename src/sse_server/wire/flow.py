@@ -29,6 +29,8 @@ class CloseReason(Enum):
     """The server shuts down."""
     SLOW = ("slow", True)
     """It took nothing for too long, or lagged beyond what its channels allow."""
+    GAP = ("gap", True)
+    """It lost something, and its channels say that it is to begin anew."""
     KICKED = ("kicked", False)
     """An operator ended it."""
 
@@ -44,8 +46,17 @@ class Sink(Protocol):
         """
         ...
 
-    def end(self, reason: CloseReason) -> None:
-        """End the stream cleanly: core has written the last burst of it."""
+    @property
+    def unsent(self) -> int:
+        """Bytes that the transport holds back; while it shrinks, the client takes something."""
+        ...
+
+    def end(self, reason: CloseReason, last: bytes = b"") -> None:
+        """End the stream cleanly, after `last`."""
+        ...
+
+    def abort(self, reason: CloseReason) -> None:
+        """End the stream at once: its client takes nothing."""
         ...
 
 
@@ -58,6 +69,10 @@ class Source(Protocol):
 
     def resume(self) -> None:
         """The transport is below its low-water mark again."""
+        ...
+
+    def finish(self, farewell: bytes) -> None:
+        """End the stream with `farewell`, framed already, as soon as it has everything."""
         ...
 
     def gone(self, reason: CloseReason) -> None:

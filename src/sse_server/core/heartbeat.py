@@ -1,0 +1,56 @@
+"""Heartbeats: a sign of life on streams that nothing else was sent on.
+
+Lanes stand in buckets by the second in which they are due. When a second comes, each of its lanes
+is looked at once: one that was written to meanwhile moves on to a later bucket. So a lane costs one
+look per interval, whatever is published. The seconds differ by lane, so that the work is spread.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sse_server.core.lane import Lane
+    from sse_server.core.pump import Pump
+
+_GOLDEN = 0.618  # its multiples, taken modulo 1, are as far apart as can be
+
+
+class Heartbeats:
+    """Which lanes are due when."""
+
+    __slots__ = ("_buckets", "_phase", "_second", "_spread", "sent", "shortest")
+
+    def __init__(self, interval_seconds: float, now: float) -> None:
+        """No stream is silent for longer than `interval_seconds`; infinite: there are none."""
+        # Early by up to a quarter: over that, lanes that were written to at once are spread. The
+        # last second of it is the timer's.
+        self.shortest = interval_seconds * 0.75
+        self._spread = max(0.0, interval_seconds * 0.25 - 1)
+        self._phase = 0.0
+        self._buckets: dict[int, list[Lane]] = {}
+        self._second = int(now)  # the first that has not been looked at
+        self.sent = 0
+
+    def add(self, lane: Lane) -> None:
+        """Watch over a lane from now on, until it is empty."""
+        if self.shortest != inf:
+            self._put(lane, lane.wrote_at)
+
+    def beat(self, pump: Pump, now: float) -> None:
+        """Give the lanes that are due a turn. Called about once a second."""
+        while self._second <= now:
+            for lane in self._buckets.pop(self._second, ()):
+                if lane not in lane.group.lanes:
+                    continue
+                is_due = now >= lane.wrote_at + self.shortest
+                if is_due and not lane.queued:
+                    pump.enqueue(lane)
+                self._put(lane, now if is_due else lane.wrote_at)
+            self._second += 1
+
+    def _put(self, lane: Lane, written_at: float) -> None:
+        self._phase = (self._phase + _GOLDEN) % 1.0
+        due = written_at + self.shortest + self._spread * self._phase
+        self._buckets.setdefault(max(self._second + 1, int(due)), []).append(lane)

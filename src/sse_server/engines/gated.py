@@ -1,0 +1,135 @@
+"""A gate in front of an engine: publishers wait for subscribers that wait for the pump.
+
+Without it a publisher that is faster than the pump would push frames out of the windows before
+those who read as fast as they can were given them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from sse_server.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from sse_server.engines.base import Deliver, Engine, Publication, Receipt
+    from sse_server.wire.position import Positions
+
+_MAX_SLICE = 256  # publications that are let through at a time, of those that have to wait
+
+
+class Pressure(Protocol):
+    """The hub, as far as publishers feel it."""
+
+    def must_wait(self, channel: str) -> bool:
+        """Whether subscribers are too far behind to publish to `channel` now."""
+        ...
+
+    def when_caught_up(self, call: Callable[[], None]) -> None:
+        """Call this once, when they are not."""
+        ...
+
+    def window_frames(self, channel: str) -> int:
+        """How many frames of a channel are kept."""
+        ...
+
+
+class GatedEngine:
+    """An engine whose `publish` waits its turn. Those who wait are served in order."""
+
+    def __init__(self, engine: Engine, pressure: Pressure) -> None:
+        self._engine = engine
+        self._pressure = pressure
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._closed: str | None = None
+        self.delayed = 0  # publishes that had to wait
+
+    @property
+    def positions(self) -> Positions:
+        """The engine's."""
+        return self._engine.positions
+
+    async def start(self, deliver: Deliver) -> None:
+        """Begin to deliver."""
+        await self._engine.start(deliver)
+
+    def publish(
+        self, publications: Sequence[Publication]
+    ) -> list[Receipt] | Awaitable[list[Receipt]]:
+        """Publish at once where nobody is behind.
+
+        Raises:
+            Unavailable: the gate is shut, because the server shuts down.
+        """
+        if self._closed is not None:
+            raise Unavailable(self._closed)
+        if len(publications) == 1 and not self._waiting:
+            if not self._pressure.must_wait(publications[0].channel):
+                return self._engine.publish(publications)
+        elif not self._waiting and self._fits(publications):
+            return self._engine.publish(publications)
+        self.delayed += 1
+        return self._publish_later(publications)
+
+    def shut(self, reason: str) -> None:
+        """Refuse what is published from now on. What waits already is still let through."""
+        self._closed = reason
+
+    async def settled(self) -> None:
+        """Until everything that was let in is published, and everybody who can read has it."""
+        while self._waiting:
+            await self._caught_up()
+            await asyncio.sleep(0)  # whoever was first in the line publishes now
+        await self._caught_up()
+
+    async def close(self) -> None:
+        """Release everything."""
+        self.shut("the server is closed")
+        await self._engine.close()
+
+    def _fits(self, publications: Sequence[Publication]) -> bool:
+        channels = {publication.channel for publication in publications}
+        return len(publications) <= self._slice(channels) and not any(
+            self._pressure.must_wait(channel) for channel in channels
+        )
+
+    def _slice(self, channels: set[str]) -> int:
+        """How many may be published between two looks at who is behind: a quarter of a window."""
+        frames = min(self._pressure.window_frames(channel) for channel in channels)
+        return max(1, min(_MAX_SLICE, frames // 4))
+
+    async def _publish_later(self, publications: Sequence[Publication]) -> list[Receipt]:
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            if self._waiting[0] is not turn:
+                await turn
+            return await self._publish_slices(publications)
+        finally:
+            self._waiting.remove(turn)
+            if self._waiting and not self._waiting[0].done():
+                self._waiting[0].set_result(None)
+
+    async def _publish_slices(self, publications: Sequence[Publication]) -> list[Receipt]:
+        receipts: list[Receipt] = []
+        size = self._slice({publication.channel for publication in publications})
+        for start in range(0, len(publications), size):
+            part = publications[start : start + size]
+            while any(self._pressure.must_wait(channel) for channel, _ in part):
+                await self._caught_up()
+            answer = self._engine.publish(part)
+            receipts += answer if isinstance(answer, list) else await answer
+        return receipts
+
+    async def _caught_up(self) -> None:
+        caught_up = asyncio.get_running_loop().create_future()
+
+        def resolve() -> None:
+            if not caught_up.done():
+                caught_up.set_result(None)
+
+        self._pressure.when_caught_up(resolve)
+        await caught_up
