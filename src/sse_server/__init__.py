@@ -8,6 +8,7 @@ from sse_server._version import __version__
 if TYPE_CHECKING:
     from sse_server.core.hub import HubOptions
     from sse_server.core.log import LogOptions
+    from sse_server.core.policy import AfterGap, LagPolicy
     from sse_server.core.window import ChannelOptions
     from sse_server.engines.base import Receipt
     from sse_server.errors import (
@@ -18,16 +19,21 @@ if TYPE_CHECKING:
         ServerClosed,
         SSEServerError,
     )
+    from sse_server.net.site import ConnectionOptions
+    from sse_server.net.socket_options import SocketOptions
     from sse_server.server import Server, ServerOptions
     from sse_server.wire.event import Event, Priority
 
 __all__ = [
+    "AfterGap",
     "ChannelOptions",
     "ConfigurationError",
+    "ConnectionOptions",
     "Event",
     "HubOptions",
     "InvalidChannel",
     "InvalidEvent",
+    "LagPolicy",
     "LimitExceeded",
     "LogOptions",
     "Priority",
@@ -36,17 +42,21 @@ __all__ = [
     "Server",
     "ServerClosed",
     "ServerOptions",
+    "SocketOptions",
     "__version__",
 ]
 
 # Loaded when it is asked for, so that the command can say in one line that a package is missing.
 _HOMES = {
+    "AfterGap": "sse_server.core.policy",
     "ChannelOptions": "sse_server.core.window",
     "ConfigurationError": "sse_server.errors",
+    "ConnectionOptions": "sse_server.net.site",
     "Event": "sse_server.wire.event",
     "HubOptions": "sse_server.core.hub",
     "InvalidChannel": "sse_server.errors",
     "InvalidEvent": "sse_server.errors",
+    "LagPolicy": "sse_server.core.policy",
     "LimitExceeded": "sse_server.errors",
     "LogOptions": "sse_server.core.log",
     "Priority": "sse_server.wire.event",
@@ -55,6 +65,7 @@ _HOMES = {
     "Server": "sse_server.server",
     "ServerClosed": "sse_server.errors",
     "ServerOptions": "sse_server.server",
+    "SocketOptions": "sse_server.net.socket_options",
 }
 
 

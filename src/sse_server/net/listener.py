@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sse_server.errors import ConfigurationError
 from sse_server.net.address import Address
 from sse_server.net.connection import Connection
+from sse_server.net.socket_options import tune
 
 if TYPE_CHECKING:
     from sse_server.net.site import Site
@@ -149,6 +150,8 @@ async def listen(address: Address, site: Site) -> Listener:
             )
             sockets = [_copy(sock) for sock in server.sockets]
             server.close()
+            for sock in sockets:
+                tune(sock, site.options.socket)
             address = Address(address.host, sockets[0].getsockname()[1])
         listener = Listener(address, sockets, site)
         try:

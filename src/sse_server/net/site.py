@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sse_server.net.date import ServerDate
 from sse_server.net.descriptors import spare_descriptors
+from sse_server.net.socket_options import SocketOptions
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class ConnectionOptions:
     max_connections: int | None = None
     """Beyond these, clients wait in the kernel until there is room. None: as many as there are file
     descriptors for."""
+    socket: SocketOptions = field(default_factory=SocketOptions)
 
 
 class Site:

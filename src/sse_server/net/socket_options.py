@@ -5,7 +5,6 @@ What a platform does not have is left out: Linux has all of them, macOS some.
 
 from __future__ import annotations
 
-import os
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -33,11 +32,10 @@ class SocketOptions:
 
 
 def tune(listening: socket.socket, options: SocketOptions) -> None:
-    """Set the options on a listening TCP socket, also where the loop hides the real one."""
-    with socket.socket(fileno=os.dup(listening.fileno())) as real:
-        real.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _tcp_options(options):
-            real.setsockopt(socket.IPPROTO_TCP, option, value)
+    """Set the options on a listening TCP socket."""
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _tcp_options(options):
+        listening.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _tcp_options(options: SocketOptions) -> Iterator[tuple[int, int]]:
