@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from sse_server.core.log import LogOptions
     from sse_server.core.policy import AfterGap, LagPolicy
     from sse_server.core.window import ChannelOptions
+    from sse_server.endpoints.cors import CorsOptions
     from sse_server.engines.base import Receipt
     from sse_server.errors import (
         ConfigurationError,
@@ -29,6 +30,7 @@ __all__ = [
     "ChannelOptions",
     "ConfigurationError",
     "ConnectionOptions",
+    "CorsOptions",
     "Event",
     "HubOptions",
     "InvalidChannel",
@@ -52,6 +54,7 @@ _HOMES = {
     "ChannelOptions": "sse_server.core.window",
     "ConfigurationError": "sse_server.errors",
     "ConnectionOptions": "sse_server.net.site",
+    "CorsOptions": "sse_server.endpoints.cors",
     "Event": "sse_server.wire.event",
     "HubOptions": "sse_server.core.hub",
     "InvalidChannel": "sse_server.errors",

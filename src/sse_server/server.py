@@ -13,6 +13,7 @@ from sse_server.auth.anonymous import AnonymousGuard, check_bind
 from sse_server.core.hub import Hub, HubOptions
 from sse_server.core.presence import presence_channel
 from sse_server.endpoints.channels import ChannelsEndpoint
+from sse_server.endpoints.cors import Cors, CorsOptions
 from sse_server.endpoints.history import HistoryEndpoint
 from sse_server.endpoints.page import PageEndpoint
 from sse_server.endpoints.publish import PublishEndpoint
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
     from types import TracebackType
 
+    from sse_server.http.response import Endpoint
+
 
 _LEAST_RATE = 1_000  # streams a second that a server lets in, where none was busier yet
 
@@ -56,6 +59,7 @@ class ServerOptions:
     """How long it takes until the next server listens: clients are told to come back after that."""
     hub: HubOptions = field(default_factory=HubOptions)
     http1: Http1Options = field(default_factory=Http1Options)
+    cors: CorsOptions = field(default_factory=CorsOptions)
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
     idempotency: IdempotencyOptions = field(default_factory=IdempotencyOptions)
 
@@ -103,7 +107,7 @@ class Server:
         self._hub = Hub(self._options.hub, engine.positions, wake=self._wake_pump, clock=loop.time)
         self._engine = GatedEngine(engine, self._hub)
         await self._engine.start(self._hub.deliver)
-        self._site = Site(self._router(), self._options.connection, self._options.http1, loop)
+        self._site = Site(self._endpoint(), self._options.connection, self._options.http1, loop)
         try:
             for address in self._addresses:
                 self._listeners.append(await listen(address, self._site))
@@ -172,8 +176,10 @@ class Server:
     ) -> list[Receipt] | Awaitable[list[Receipt]]:
         return self._engine.publish(publications)
 
-    def _router(self) -> Router:
-        guard = AnonymousGuard(allow_anonymous=self._options.allow_anonymous)
+    def _endpoint(self) -> Endpoint:
+        """What answers every request."""
+        origins = self._options.cors.origins
+        guard = AnonymousGuard(allow_anonymous=self._options.allow_anonymous, origins=origins)
         router = Router(guard.check)
         hub, positions = self._hub, self._engine.positions
         for endpoint in (
@@ -186,7 +192,7 @@ class Server:
             PageEndpoint(),
         ):
             endpoint.add_to(router)
-        return router
+        return Cors(router, self._options.cors) if origins else router
 
     def _tell_presence(self) -> None:
         """Publish how many follow the channels where that has changed."""

@@ -12,6 +12,7 @@ outsiders can still come in by three ways, and a request that shows signs of one
 """
 
 import re
+from collections.abc import Collection
 from ipaddress import IPv6Address, ip_address
 
 from sse_server.errors import ConfigurationError, Forbidden, quoted
@@ -71,11 +72,12 @@ def check_bind(host: str | None, *, allow_anonymous: bool) -> None:
 class AnonymousGuard:
     """Looks at every request that does not say who it is from."""
 
-    __slots__ = ("_allow_anonymous",)
+    __slots__ = ("_allow_anonymous", "_origins")
 
-    def __init__(self, *, allow_anonymous: bool) -> None:
-        """`allow_anonymous`: everything passes."""
+    def __init__(self, *, allow_anonymous: bool, origins: Collection[str] = ()) -> None:
+        """`allow_anonymous`: everything passes. `origins` are not foreign."""
         self._allow_anonymous = allow_anonymous
+        self._origins = frozenset(origin.encode() for origin in origins)
 
     def check(self, request: Request) -> None:
         """Let pass what comes from this machine.
@@ -104,7 +106,9 @@ class AnonymousGuard:
             raise Forbidden(
                 f"the request's Host is {named}, and anonymous use is for localhost only; {_MEND}"
             )
-        if origin is not None and request.method not in _SAFE_METHODS and _is_foreign(origin, host):
+        if origin is None or origin in self._origins or request.method in _SAFE_METHODS:
+            return
+        if _is_foreign(origin, host):
             raise Forbidden(
                 f"the request comes from a page of {quoted(origin.decode('latin-1'))}, and "
                 f"anonymous use is for the server's own pages; {_MEND}"

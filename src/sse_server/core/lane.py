@@ -65,8 +65,7 @@ class Lane:
         self.told = burst.last
         self.seen_before = self.seen
         self.seen = burst.seen
-        self._write(burst.data, burst.place, pump.now)
-        written = len(self.members)
+        written = self._write(burst.data, burst.place, pump.now)
         pump.count(burst, written)
         if burst.cut or log.newest != burst.newest:
             pump.enqueue(self)
@@ -74,16 +73,21 @@ class Lane:
             group.settle(self)
         return 1 + written
 
-    def _write(self, data: bytes, place: int, now: float) -> None:
-        """Send the same to every member, each of which may leave from inside any write."""
+    def _write(self, data: bytes, place: int, now: float) -> int:
+        """Send the same to every member, each of which may leave from inside any write.
+
+        Returns the number of members at its beginning: who pauses in its write was written to.
+        """
         self.wrote_at = now
         self.place = place
         self.visiting = True
-        for member in self.members.copy():
+        members = self.members.copy()
+        for member in members:
             if member.lane is self:
                 member.place = place
                 member.write(data)
         self.visiting = False
+        return len(members)
 
     def _beat(self, pump: Pump) -> int:
         """Nothing to read: go with the log, and say that the stream lives when it is time to."""
@@ -96,10 +100,10 @@ class Lane:
             return 1
         data = group.heartbeat(newest, moved=newest > self.told)
         self.told = newest
-        self._write(data, newest, pump.now)
-        group.hub.heartbeats.sent += len(self.members)
+        written = self._write(data, newest, pump.now)
+        group.hub.heartbeats.sent += written
         group.settle(self)
-        return 1 + len(self.members)
+        return 1 + written
 
     def _dissolve(self) -> int:
         """Frames were lost under it, which should not happen: each member reads on by itself."""

@@ -107,12 +107,13 @@ def read_lossy(  # noqa: PLR0913 (the state of a reader; called in one place)
     closes = after_gap is AfterGap.CLOSE
     at = max(window.lost for window in affected) if closes else newest
     lost = how_many_lost(windows, place, seen, affected)
+    passed = {window: window.index(at) - window.index(place) for window in windows}
     gap = Gap(
-        windows=affected,
+        windows=[window for window in windows if passed[window] or window in affected],
         at=at,
         requested=positions.encode(place),
         reason=reason(affected[-1]),
-        lost=None if lost is None else lost + sum(w.index(at) - w.index(place) for w in windows),
+        lost=None if lost is None else lost + sum(passed.values()),
     )
     blocks = [gap.block(positions, newest)]
     return Reading(blocks, 0, at, count(windows, at), closes, [gap], last=at, closes=closes)
