@@ -145,6 +145,16 @@ class Ledger:
             self._take_frame(offset, event)
         self.last_id = offset
 
+    def lift(self, last_id: str) -> None:
+        """An id without an event: the stream has all up to there, or was told otherwise."""
+        offset = offset_of(last_id)
+        assert offset > self.last_id, "ids went back"
+        assert self.fault is None, "an id before the gap that had to come first"
+        self._skip(offset)
+        assert not any(self.missing.values()), f"untold: {self.missing}"
+        assert not any(self.carried.values()), f"untold: {self.carried}"
+        self.last_id = offset
+
     def _take_frame(self, offset: int, event: StreamEvent) -> None:
         assert self.fault is None, "a frame before the gap that had to come first"
         frame = self.history.frames[offset]

@@ -1,4 +1,5 @@
 from sse_server.core.subscriber import Subscriber
+from sse_server.core.window import ChannelOptions
 from tests.core.fakes import Bench, Recorder, nothing
 
 
@@ -89,6 +90,25 @@ def test_what_was_lost_of_channels_beside_is_counted() -> None:
     bench.run()
     assert sink.data == ["a", "b", "a", "b", "e"]
     assert [(gap["channels"], gap["lost"]) for gap in sink.gaps] == [(["user:1"], 2)]
+
+
+def test_what_was_lost_is_counted_for_who_walks_with_its_group_and_beside_it() -> None:
+    bench = Bench(news=ChannelOptions(max_frames=3))
+    bench.join("news")
+    sink, subscriber = bench.join("user:1", "news")
+    bench.publish("user:1", "mine")
+    bench.run()
+    subscriber.pause()
+    bench.publish("news", *["x" * 40_000] * 3)
+    sink.on_write = subscriber.pause  # after one of the three
+    subscriber.resume()
+    bench.run()
+    sink.on_write = nothing
+    bench.publish("news", *"yyyy")
+    subscriber.resume()
+    bench.run()
+    assert [text[0] for text in sink.data] == ["m", "x", "y", "y", "y"]
+    assert [gap["lost"] for gap in sink.gaps] == [3]
 
 
 def groups_of_one(bench: Bench, count: int) -> list[Recorder]:

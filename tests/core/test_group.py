@@ -42,6 +42,14 @@ def test_lanes_that_lose_members_become_one_again() -> None:
         assert subscriber.slot == slot
 
 
+def test_lanes_that_are_too_many_for_one_stay_two() -> None:
+    bench = Bench(lane_size=4)
+    joined = subscribers(bench, 8)
+    for subscriber in (joined[4], *joined[:2]):
+        subscriber.gone(CloseReason.LOST)
+    assert sizes(joined[7].group) == [2, 3]
+
+
 def test_who_arrives_while_the_open_lane_is_behind_opens_another_until_both_are_at_the_tip() -> (
     None
 ):

@@ -142,6 +142,16 @@ def test_an_open_stream_that_the_pump_serves_too_late_is_told_how_many_it_lost()
         ]
 
 
+def test_members_that_pause_in_their_write_count_as_written_to() -> None:
+    bench = Bench(lane_size=2, writes_per_run=2)
+    joined = [bench.join("news") for _ in range(10)]
+    for sink, subscriber in joined:
+        sink.on_write = subscriber.pause
+    bench.publish("news", "1")
+    assert bench.run() >= 5
+    assert bench.hub.pump.frames == 10
+
+
 def test_a_lane_takes_a_long_backlog_in_bursts_within_the_budget() -> None:
     bench = Bench()
     sink, _ = bench.join("news")
@@ -149,3 +159,14 @@ def test_a_lane_takes_a_long_backlog_in_bursts_within_the_budget() -> None:
     bench.run()
     assert [burst.count(b"data:") for burst in sink.bursts] == [1, 1, 1, 1]
     assert bench.hub.pump.is_dry
+
+
+def test_a_heartbeat_carries_the_position_once_and_only_when_it_has_moved() -> None:
+    bench = Bench()
+    sink, _ = bench.join("quiet")
+    bench.publish("busy", "1")
+    for _ in range(3):
+        bench.now += 20.0
+        bench.hub.tick()
+        bench.run()
+    assert sink.bursts == [b":\nid: e-1\n\n", b":\n", b":\n"]

@@ -1,6 +1,7 @@
 import pytest
 
 from sse_server.core.gap import EVICTED, UNKNOWN
+from sse_server.core.policy import AfterGap
 from sse_server.core.reading import UNKNOWN_COUNT, Reading, known_count, losers, read, read_lossy
 from sse_server.core.window import ChannelOptions, Window
 from tests.core.fakes import POSITIONS
@@ -65,6 +66,15 @@ def test_a_cut_reading_stops_before_what_a_window_that_was_cut_may_still_have() 
     assert reading.blocks == [b"<01>", b"x" * 40]
     assert reading.cut
     assert reading.place == 2
+
+
+def test_a_cut_reading_stops_where_the_first_of_two_that_were_cut_did() -> None:
+    a, b = (Window(name, ChannelOptions(), lost=0, uncertain=-1) for name in "ab")
+    for offset, size in ((1, 1), (2, 9), (3, 1), (4, 9)):
+        (a if offset < 3 else b).append(offset, b"x" * size, 0.0)
+    reading = read([a, b], 0, 9, 9)
+    assert reading is not None
+    assert (reading.frames, reading.place, reading.cut) == (1, 1, True)
 
 
 def test_a_single_frame_may_be_larger_than_the_budget() -> None:
@@ -151,6 +161,32 @@ def test_a_gap_is_told_even_if_nothing_is_left_to_read() -> None:
     reading = lossy([a], 1, seen=1)
     assert outline(reading) == ["gap id: e-2"]
     assert (reading.frames, reading.place, reading.gaps[0].lost) == (0, 20, 1)
+
+
+@pytest.mark.parametrize(
+    ("after_gap", "at", "named", "lost"),
+    [(AfterGap.CLOSE, 3, ["a", "b"], 3), (AfterGap.LATEST, 20, ["a", "b", "c"], 6)],
+)
+def test_a_stream_that_passes_over_frames_after_a_gap_is_told_of_their_channels_too(
+    after_gap: AfterGap, at: int, named: list[str], lost: int
+) -> None:
+    a, b, c, d = window("a", 1, 3, 6), window("b", 2, 5), window("c", 4), window("d")
+    a.evict()
+    a.evict()
+    reading = read_lossy(
+        [a, b, c, d],
+        0,
+        20,
+        BUDGET,
+        after_gap=after_gap,
+        seen=0,
+        affected=[a],
+        positions=POSITIONS,
+    )
+    assert outline(reading) == [f"gap id: e-{at}"]
+    (gap,) = reading.gaps
+    assert ([w.name for w in gap.windows], gap.lost) == (named, lost)
+    assert (reading.place, reading.closes) == (at, after_gap is AfterGap.CLOSE)
 
 
 def test_who_is_forgiven_loses_only_what_is_lost_since() -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import pytest
 from hypothesis import strategies as st
@@ -128,6 +129,11 @@ class Stream:
         self._check_size(blocks)
         for event in self.parser.feed(blocks):
             self._take(event)
+        last_id = self.parser.last_event_id
+        if last_id and last_id.encode() != self.last_id:
+            self.ledger.lift(last_id)
+            self.last_id = last_id.encode()
+            self.snapshots.append(self.ledger.snapshot(self.last_id))
         for action in self.script.pop(self.writes, []):
             self.machine.act(action, self)
 
@@ -171,7 +177,12 @@ class HubMachine(RuleBasedStateMachine):
             max_tombstones=MAX_TOMBSTONES,
         )
         options = HubOptions(
-            log=log, lane_size=lane_size, writes_per_run=writes_per_run, beside_limit=beside_limit
+            log=log,
+            lane_size=lane_size,
+            writes_per_run=writes_per_run,
+            beside_limit=beside_limit,
+            heartbeat_seconds=8,
+            stall_timeout_seconds=inf,
         )
         self.patches = pytest.MonkeyPatch()
         self.patches.setattr(log_module, "_MIN_DEAD", MIN_DEAD)
@@ -307,6 +318,13 @@ class HubMachine(RuleBasedStateMachine):
     def pass_time(self, seconds: int) -> None:
         self.now += seconds
         self._expire()
+
+    @rule(seconds=st.integers(1, 9))
+    def tick(self, seconds: int) -> None:
+        """Heartbeats fall due; they carry the newest position to who stands."""
+        self.now += seconds
+        self.history.expire(self.now)
+        self.hub.tick()
 
     def _expire(self) -> None:
         self.history.expire(self.now)

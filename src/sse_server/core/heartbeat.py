@@ -29,7 +29,7 @@ class Heartbeats:
         self.shortest = interval_seconds * 0.75
         self._spread = max(0.0, interval_seconds * 0.25 - 1)
         self._phase = 0.0
-        self._buckets: dict[int, list[Lane]] = {}
+        self._buckets: dict[int, dict[Lane, None]] = {}
         self._second = int(now)  # the first that has not been looked at
         self.sent = 0
 
@@ -38,12 +38,16 @@ class Heartbeats:
         if self.shortest != inf:
             self._put(lane, lane.wrote_at)
 
+    def forget(self, lane: Lane) -> None:
+        """A lane is empty: nothing that its group held is to stay until it would have been due."""
+        bucket = self._buckets.get(lane.due)
+        if bucket is not None:
+            bucket.pop(lane, None)
+
     def beat(self, pump: Pump, now: float) -> None:
         """Give the lanes that are due a turn. Called about once a second."""
         while self._second <= now:
             for lane in self._buckets.pop(self._second, ()):
-                if lane not in lane.group.lanes:
-                    continue
                 is_due = now >= lane.wrote_at + self.shortest
                 if is_due and not lane.queued:
                     pump.enqueue(lane)
@@ -53,4 +57,5 @@ class Heartbeats:
     def _put(self, lane: Lane, written_at: float) -> None:
         self._phase = (self._phase + _GOLDEN) % 1.0
         due = written_at + self.shortest + self._spread * self._phase
-        self._buckets.setdefault(max(self._second + 1, int(due)), []).append(lane)
+        lane.due = max(self._second + 1, int(due))
+        self._buckets.setdefault(lane.due, {})[lane] = None

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Lane:
     """At most `group.lane_size` members that stand at one place."""
 
-    __slots__ = ("group", "members", "place", "queued", "seen", "seen_before", "told", "visiting",
-                 "wrote_at")  # fmt: skip
+    __slots__ = ("due", "group", "members", "place", "queued", "seen", "seen_before", "told",
+                 "visiting", "wrote_at")  # fmt: skip
 
     def __init__(self, group: Group, place: int, seen: int, now: float) -> None:
         """An empty lane at `place`, up to which the group's windows have had `seen` frames."""
@@ -29,6 +29,7 @@ class Lane:
         self.place = place
         self.seen = seen
         self.seen_before = seen  # before the visit that is going on
+        self.due = 0  # the second in which its heartbeat is looked at
         self.queued = False
         self.visiting = False
         self.told = place  # the last id its members were sent, or a later one
