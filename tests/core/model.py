@@ -145,6 +145,14 @@ class Ledger:
             self._take_frame(offset, event)
         self.last_id = offset
 
+    def beat(self, offset: int) -> None:
+        """A heartbeat said that everything up to here was sent or told."""
+        assert self.fault is None, "a heartbeat before the gap that had to come first"
+        assert offset >= self.last_id, "ids went back"
+        self._skip(offset)
+        assert not any(self.missing.values()), "told to resume from beyond what it was not told of"
+        self.last_id = offset
+
     def _take_frame(self, offset: int, event: StreamEvent) -> None:
         assert self.fault is None, "a frame before the gap that had to come first"
         frame = self.history.frames[offset]

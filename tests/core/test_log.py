@@ -231,17 +231,3 @@ def test_answers_are_remembered_up_to_a_bound_and_until_the_pump_is_dry() -> Non
     assert log._memo
     log.forget_bursts()
     assert not log._memo
-
-
-def test_a_gap_is_told_to_each_alone() -> None:
-    log = log_of(a=ChannelOptions(max_frames=1))
-    append(log, "a", "a")
-    group = Reader(log.window("a"))
-    bursts = [log.since(0, group) for _ in range(2)]
-    assert bursts[0] is not bursts[1]
-    for burst in bursts:
-        assert burst is not None
-        assert b"event: gap" in burst.data
-        assert (burst.frames, burst.place, burst.seen) == (1, 2, 2)
-        assert [gap.lost for gap in burst.gaps] == [1]
-    assert not log._memo

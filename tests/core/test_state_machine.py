@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import pytest
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ MAX_BYTES = 2_500
 MAX_MEMO_BYTES = 300
 MAX_TOMBSTONES = 2
 MIN_DEAD = 2
-RETURNS_WITH_ITS_ID = "its own"
+HEARTBEAT_SECONDS = 12.0
 
 channel_lists = st.lists(st.sampled_from(SHARED + PERSONAL), min_size=1, max_size=4, unique=True)
 publishings = st.lists(
@@ -126,8 +127,11 @@ class Stream:
         self.machine.writes += 1
         blocks = unchunked(data) if self.framing is chunked else data
         self._check_size(blocks)
-        for event in self.parser.feed(blocks):
-            self._take(event)
+        if blocks.startswith(b":"):
+            self._take_heartbeat(blocks)
+        else:
+            for event in self.parser.feed(blocks):
+                self._take(event)
         for action in self.script.pop(self.writes, []):
             self.machine.act(action, self)
 
@@ -144,6 +148,21 @@ class Stream:
         self.ledger.take(event)
         self.last_id = event.last_event_id.encode()
         self.snapshots.append(self.ledger.snapshot(self.last_id))
+
+    def _take_heartbeat(self, blocks: bytes) -> None:
+        """It fires no event, and the client knows a recent position."""
+        assert self.subscriber is not None
+        assert self.parser.feed(blocks) == []
+        self.machine.heartbeats += 1
+        place = self.subscriber.place
+        assert self.last_id == position(place) or self.parser.last_event_id.encode() == position(
+            place
+        )
+        if blocks != b":\n":
+            assert blocks == b":\nid: %b\n\n" % position(place)
+            self.ledger.beat(place)
+            self.last_id = position(place)
+            self.snapshots.append(self.ledger.snapshot(self.last_id))
 
     def _check_size(self, blocks: bytes) -> None:
         """Whole frames within the budget, but at least one."""
@@ -171,13 +190,19 @@ class HubMachine(RuleBasedStateMachine):
             max_tombstones=MAX_TOMBSTONES,
         )
         options = HubOptions(
-            log=log, lane_size=lane_size, writes_per_run=writes_per_run, beside_limit=beside_limit
+            log=log,
+            lane_size=lane_size,
+            writes_per_run=writes_per_run,
+            beside_limit=beside_limit,
+            heartbeat_seconds=HEARTBEAT_SECONDS,
+            stall_timeout_seconds=inf,
         )
         self.patches = pytest.MonkeyPatch()
         self.patches.setattr(log_module, "_MIN_DEAD", MIN_DEAD)
         self.now = 0.0
         self.wakes = 0
         self.writes = 0
+        self.heartbeats = 0
         self.left = 0
         self.opened = 0
         self.history = History(OPTIONS, MAX_BYTES)
@@ -294,6 +319,14 @@ class HubMachine(RuleBasedStateMachine):
         self.now += seconds
         self._expire()
 
+    @rule(seconds=st.integers(0, 8), runs=st.integers(0, 3))
+    def tick(self, seconds: int, runs: int) -> None:
+        """Heartbeats for who was sent nothing for a while."""
+        self.now += seconds
+        self.history.expire(self.now)
+        self.hub.tick()
+        self.pump(runs)
+
     def _expire(self) -> None:
         self.history.expire(self.now)
         due = self.hub.expire()
@@ -332,6 +365,7 @@ class HubMachine(RuleBasedStateMachine):
             assert stream.subscriber is not None
             assert stream.subscriber.lane is not None, "does not stand"
             stream.ledger.finish()
+        self._check_heartbeats()
         assert not self.hub.log._memo
         assert not self.hub.log._memo_bytes
         for group in self.hub._groups.values():
@@ -340,6 +374,14 @@ class HubMachine(RuleBasedStateMachine):
             half_empty = [e for e in group.lanes if len(e.members) * 2 <= group.lane_size]
             assert len(half_empty) <= 1
             assert all(lane is group.open for lane in half_empty)
+
+    def _check_heartbeats(self) -> None:
+        """Every lane stands in the wheel, and is looked at before it was silent for too long."""
+        buckets = self.hub.heartbeats._buckets
+        for group in self.hub._groups.values():
+            for lane in group.lanes:
+                assert lane in buckets[lane.beats_at]
+                assert lane.beats_at <= max(self.now + 1, lane.wrote_at + HEARTBEAT_SECONDS)
 
     def teardown(self) -> None:
         if not hasattr(self, "hub"):

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Lane:
     """At most `group.lane_size` members that stand at one place."""
 
-    __slots__ = ("group", "members", "place", "queued", "seen", "seen_before", "told", "visiting",
-                 "wrote_at")  # fmt: skip
+    __slots__ = ("beats_at", "group", "members", "place", "queued", "seen", "seen_before", "told",
+                 "visiting", "wrote_at")  # fmt: skip
 
     def __init__(self, group: Group, place: int, seen: int, now: float) -> None:
         """An empty lane at `place`, up to which the group's windows have had `seen` frames."""
@@ -31,11 +31,13 @@ class Lane:
         self.seen_before = seen  # before the visit that is going on
         self.queued = False
         self.visiting = False
-        self.told = place  # the last id its members were sent, or a later one
+        self.told = place  # no member was sent an older id last
         self.wrote_at = now
+        self.beats_at = 0  # the second in which its heartbeat is looked at
 
-    def add(self, member: Subscriber) -> None:
+    def add(self, member: Subscriber, told: int) -> None:
         """Let a member stand here that has, like the lane, all there is for its group."""
+        self.told = min(self.told, told)
         member.lane = self
         member.slot = len(self.members)
         self.members.append(member)
