@@ -129,11 +129,14 @@ class Server:
         for listener in self._listeners:
             listener.close()
         self._timer.stop()
+        # Clients keep their limits: one that was answered and does not leave is not waited for.
+        self._timer = Timer(self._loop, (self._site.sweep,))
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._options.drain_seconds):
                     await self._drain()
         finally:
+            self._timer.stop()
             self._site.abort()
         await self._site.wait_until_empty()
         for publishing in self._background:

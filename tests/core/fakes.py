@@ -9,7 +9,7 @@ from sse_server.core.log import LogOptions
 from sse_server.core.subscriber import Subscriber
 from sse_server.core.window import FRAME_OVERHEAD_BYTES, ChannelOptions, Window
 from sse_server.http.chunked import plain
-from sse_server.wire.event import Event
+from sse_server.wire.event import Event, Priority
 from sse_server.wire.flow import CloseReason, Framing
 from sse_server.wire.parser import EventStreamParser, StreamEvent
 from sse_server.wire.position import Positions
@@ -47,6 +47,13 @@ class Recorder:
         return EventStreamParser().feed(b"".join(self.bursts))
 
     @property
+    def last_id(self) -> str:
+        """What the client would come back with."""
+        parser = EventStreamParser()
+        parser.feed(b"".join(self.bursts))
+        return parser.last_event_id
+
+    @property
     def data(self) -> list[str]:
         return [event.data for event in self.events if event.type != "gap"]
 
@@ -71,22 +78,32 @@ class Bench:
         lane_size: int = 512,
         writes_per_run: int = 512,
         beside_limit: int = 16,
+        heartbeat_seconds: float = 15.0,
+        stall_timeout_seconds: float = 30.0,
+        max_burst_bytes: int = 64 * 1024,
         **channels: ChannelOptions,
     ) -> None:
         self.now = 0.0
         self.wakes = 0
-        log = log or LogOptions(patterns=tuple(channels.items()))
+        log = log or LogOptions(patterns=tuple(channels.items()), max_burst_bytes=max_burst_bytes)
         options = HubOptions(
-            log=log, lane_size=lane_size, writes_per_run=writes_per_run, beside_limit=beside_limit
+            log=log,
+            lane_size=lane_size,
+            writes_per_run=writes_per_run,
+            beside_limit=beside_limit,
+            heartbeat_seconds=heartbeat_seconds,
+            stall_timeout_seconds=stall_timeout_seconds,
         )
         self.hub = Hub(options, POSITIONS, self._wake, lambda: self.now, newest)
 
     def _wake(self) -> None:
         self.wakes += 1
 
-    def publish(self, channel: str, *data: str) -> None:
+    def publish(self, channel: str, *data: str, key: str | None = None, low: bool = False) -> None:
+        priority = Priority.LOW if low else Priority.NORMAL
         for text in data:
-            self.hub.deliver(channel, self.hub.newest + 1, Event(text))
+            event = Event(text, key=key, priority=priority)
+            self.hub.deliver(channel, self.hub.newest + 1, event)
 
     def join(
         self,
@@ -94,9 +111,30 @@ class Bench:
         last_id: bytes | None = None,
         framing: Framing = plain,
         sink: Recorder | None = None,
+        tells_positions: bool = True,
     ) -> tuple[Recorder, Subscriber]:
         sink = sink or Recorder()
-        return sink, self.hub.subscribe(sink, framing, channels, last_id)
+        subscriber = self.hub.subscribe(
+            sink, framing, channels, last_id, tells_positions=tells_positions
+        )
+        return sink, subscriber
+
+    def pause(self, *channels: str, last_id: bytes | None = None) -> tuple[Recorder, Subscriber]:
+        """Join, and be full at once."""
+        sink, subscriber = self.join(*channels, last_id=last_id)
+        subscriber.pause()
+        return sink, subscriber
+
+    def resume(self, subscriber: Subscriber) -> None:
+        """Let a paused subscriber have everything."""
+        subscriber.resume()
+        self.run()
+
+    def tick(self, seconds: float = 1.0) -> None:
+        """So much later, one tick, and what comes of it."""
+        self.now += seconds
+        self.hub.tick()
+        self.run()
 
     def run(self) -> int:
         """As a loop would, until nobody asks to be woken; returns how often it was needed."""

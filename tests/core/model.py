@@ -145,14 +145,12 @@ class Ledger:
             self._take_frame(offset, event)
         self.last_id = offset
 
-    def lift(self, last_id: str) -> None:
-        """An id without an event: the stream has all up to there, or was told otherwise."""
-        offset = offset_of(last_id)
-        assert offset > self.last_id, "ids went back"
-        assert self.fault is None, "an id before the gap that had to come first"
+    def beat(self, offset: int) -> None:
+        """A heartbeat said that everything up to here was sent or told."""
+        assert self.fault is None, "a heartbeat before the gap that had to come first"
+        assert offset >= self.last_id, "ids went back"
         self._skip(offset)
-        assert not any(self.missing.values()), f"untold: {self.missing}"
-        assert not any(self.carried.values()), f"untold: {self.carried}"
+        assert not any(self.missing.values()), "told to resume from beyond what it was not told of"
         self.last_id = offset
 
     def _take_frame(self, offset: int, event: StreamEvent) -> None:

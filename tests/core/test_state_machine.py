@@ -39,7 +39,7 @@ MAX_BYTES = 2_500
 MAX_MEMO_BYTES = 300
 MAX_TOMBSTONES = 2
 MIN_DEAD = 2
-RETURNS_WITH_ITS_ID = "its own"
+HEARTBEAT_SECONDS = 12.0
 
 channel_lists = st.lists(st.sampled_from(SHARED + PERSONAL), min_size=1, max_size=4, unique=True)
 publishings = st.lists(
@@ -127,13 +127,11 @@ class Stream:
         self.machine.writes += 1
         blocks = unchunked(data) if self.framing is chunked else data
         self._check_size(blocks)
-        for event in self.parser.feed(blocks):
-            self._take(event)
-        last_id = self.parser.last_event_id
-        if last_id and last_id.encode() != self.last_id:
-            self.ledger.lift(last_id)
-            self.last_id = last_id.encode()
-            self.snapshots.append(self.ledger.snapshot(self.last_id))
+        if blocks.startswith(b":"):
+            self._take_heartbeat(blocks)
+        else:
+            for event in self.parser.feed(blocks):
+                self._take(event)
         for action in self.script.pop(self.writes, []):
             self.machine.act(action, self)
 
@@ -150,6 +148,21 @@ class Stream:
         self.ledger.take(event)
         self.last_id = event.last_event_id.encode()
         self.snapshots.append(self.ledger.snapshot(self.last_id))
+
+    def _take_heartbeat(self, blocks: bytes) -> None:
+        """It fires no event, and the client knows a recent position."""
+        assert self.subscriber is not None
+        assert self.parser.feed(blocks) == []
+        self.machine.heartbeats += 1
+        place = self.subscriber.place
+        assert self.last_id == position(place) or self.parser.last_event_id.encode() == position(
+            place
+        )
+        if blocks != b":\n":
+            assert blocks == b":\nid: %b\n\n" % position(place)
+            self.ledger.beat(place)
+            self.last_id = position(place)
+            self.snapshots.append(self.ledger.snapshot(self.last_id))
 
     def _check_size(self, blocks: bytes) -> None:
         """Whole frames within the budget, but at least one."""
@@ -181,7 +194,7 @@ class HubMachine(RuleBasedStateMachine):
             lane_size=lane_size,
             writes_per_run=writes_per_run,
             beside_limit=beside_limit,
-            heartbeat_seconds=8,
+            heartbeat_seconds=HEARTBEAT_SECONDS,
             stall_timeout_seconds=inf,
         )
         self.patches = pytest.MonkeyPatch()
@@ -189,6 +202,7 @@ class HubMachine(RuleBasedStateMachine):
         self.now = 0.0
         self.wakes = 0
         self.writes = 0
+        self.heartbeats = 0
         self.left = 0
         self.opened = 0
         self.history = History(OPTIONS, MAX_BYTES)
@@ -275,20 +289,6 @@ class HubMachine(RuleBasedStateMachine):
         upto = dict.fromkeys(channels, at)
         return Ledger(history, at, upto, fault=fault, forgiven=forgiven)
 
-    @rule(publishings=publishings, runs=st.integers(1, 3))
-    def publish_and_pump(self, publishings: list[tuple[str, int]], runs: int) -> None:
-        self.publish(publishings)
-        self.pump(runs)
-
-    @rule(pick=picks, publishings=publishings, seconds=st.integers(0, 6))
-    def lag(self, pick: int, publishings: list[tuple[str, int]], seconds: int) -> None:
-        """A stream is paused while frames come and go."""
-        stream = self._pick(pick)
-        self._pause(stream)
-        self.publish(publishings)
-        self.pass_time(seconds)
-        self._resume(stream)
-
     @rule(pick=picks)
     def pause(self, pick: int) -> None:
         self._pause(self._pick(pick))
@@ -319,12 +319,13 @@ class HubMachine(RuleBasedStateMachine):
         self.now += seconds
         self._expire()
 
-    @rule(seconds=st.integers(1, 9))
-    def tick(self, seconds: int) -> None:
-        """Heartbeats fall due; they carry the newest position to who stands."""
+    @rule(seconds=st.integers(0, 8), runs=st.integers(0, 3))
+    def tick(self, seconds: int, runs: int) -> None:
+        """Heartbeats for who was sent nothing for a while."""
         self.now += seconds
         self.history.expire(self.now)
         self.hub.tick()
+        self.pump(runs)
 
     def _expire(self) -> None:
         self.history.expire(self.now)
@@ -364,6 +365,7 @@ class HubMachine(RuleBasedStateMachine):
             assert stream.subscriber is not None
             assert stream.subscriber.lane is not None, "does not stand"
             stream.ledger.finish()
+        self._check_heartbeats()
         assert not self.hub.log._memo
         assert not self.hub.log._memo_bytes
         for group in self.hub._groups.values():
@@ -372,6 +374,14 @@ class HubMachine(RuleBasedStateMachine):
             half_empty = [e for e in group.lanes if len(e.members) * 2 <= group.lane_size]
             assert len(half_empty) <= 1
             assert all(lane is group.open for lane in half_empty)
+
+    def _check_heartbeats(self) -> None:
+        """Every lane stands in the wheel, and is looked at before it was silent for too long."""
+        buckets = self.hub.heartbeats._buckets
+        for group in self.hub._groups.values():
+            for lane in group.lanes:
+                assert lane in buckets[lane.beats_at]
+                assert lane.beats_at <= max(self.now + 1, lane.wrote_at + HEARTBEAT_SECONDS)
 
     def teardown(self) -> None:
         if not hasattr(self, "hub"):

@@ -26,7 +26,8 @@ def running() -> Iterator[RunningServer]:
 
 @pytest.fixture(params=LINE_ENDS, ids=[repr(end) for end in LINE_ENDS])
 def text(request: pytest.FixtureRequest) -> str:
-    return "x" + request.param + FORGED.format(request.param)
+    end: str = request.param
+    return f"x{end}{FORGED.format(end)}"
 
 
 def _post(running: RunningServer, target: str, body: str = "body", fields: str = "") -> int:

@@ -65,8 +65,12 @@ class Group:
         """The offset of the newest frame of its channels."""
         return max([window.newest for window in self.windows])
 
-    def stand(self, member: Subscriber) -> None:
-        """Let a subscriber that has everything stand in a lane that has everything, too."""
+    def stand(self, member: Subscriber, told: int) -> None:
+        """Let a subscriber that has everything stand in a lane that has everything, too.
+
+        `told` is the last id it was sent.
+        """
+        member.slow = False
         lane = self.open
         newest = self.newest
         if lane is None or lane.place < newest or len(lane.members) >= self.lane_size:
@@ -75,7 +79,7 @@ class Group:
             self.lanes[lane] = None
             self.hub.heartbeats.add(lane)
             self.open = lane
-        lane.add(member)
+        lane.add(member, told)
 
     def settle(self, lane: Lane) -> None:
         """A lane has come to the tip, or lost a member: keep at most one that is half empty.
@@ -102,9 +106,12 @@ class Group:
             self.open = lane
             return
         for member in lane.members:
-            other.add(member)
+            other.add(member, lane.told)
         lane.members.clear()
         self._drop(lane)
+        if lane.wrote_at < other.wrote_at:  # its members have been silent for longer
+            other.wrote_at = lane.wrote_at
+            self.hub.heartbeats.add(other)
         self.open = other
 
     def heartbeat(self, newest: int, *, moved: bool) -> bytes:
@@ -125,6 +132,5 @@ class Group:
 
     def _drop(self, lane: Lane) -> None:
         self.lanes.pop(lane, None)
-        self.hub.heartbeats.forget(lane)
         if self.open is lane:
             self.open = None

@@ -20,42 +20,43 @@ _GOLDEN = 0.618  # its multiples, taken modulo 1, are as far apart as can be
 class Heartbeats:
     """Which lanes are due when."""
 
-    __slots__ = ("_buckets", "_phase", "_second", "_spread", "sent", "shortest")
+    __slots__ = ("_buckets", "_earliest", "_phase", "_second", "_spread", "sent", "shortest")
 
     def __init__(self, interval_seconds: float, now: float) -> None:
         """No stream is silent for longer than `interval_seconds`; infinite: there are none."""
-        # Early by up to a quarter: over that, lanes that were written to at once are spread. The
-        # last second of it is the timer's.
+        # Early by up to a quarter: over that, lanes that were written to at once are spread, but
+        # for a second, as a bucket is looked at when its second begins.
         self.shortest = interval_seconds * 0.75
+        self._earliest = min(self.shortest + 1, interval_seconds)
         self._spread = max(0.0, interval_seconds * 0.25 - 1)
         self._phase = 0.0
-        self._buckets: dict[int, dict[Lane, None]] = {}
+        self._buckets: dict[int, list[Lane]] = {}
         self._second = int(now)  # the first that has not been looked at
         self.sent = 0
 
     def add(self, lane: Lane) -> None:
-        """Watch over a lane from now on, until it is empty."""
+        """Watch over a lane that was written to at `wrote_at`, until it is empty.
+
+        Again when that is earlier than it was, because members have come from another lane.
+        """
         if self.shortest != inf:
             self._put(lane, lane.wrote_at)
-
-    def forget(self, lane: Lane) -> None:
-        """A lane is empty: nothing that its group held is to stay until it would have been due."""
-        bucket = self._buckets.get(lane.due)
-        if bucket is not None:
-            bucket.pop(lane, None)
 
     def beat(self, pump: Pump, now: float) -> None:
         """Give the lanes that are due a turn. Called about once a second."""
         while self._second <= now:
-            for lane in self._buckets.pop(self._second, ()):
+            second = self._second
+            self._second += 1
+            for lane in self._buckets.pop(second, ()):
+                if lane.beats_at != second or lane not in lane.group.lanes:
+                    continue  # it moved to an earlier bucket, or is gone
                 is_due = now >= lane.wrote_at + self.shortest
                 if is_due and not lane.queued:
                     pump.enqueue(lane)
                 self._put(lane, now if is_due else lane.wrote_at)
-            self._second += 1
 
     def _put(self, lane: Lane, written_at: float) -> None:
         self._phase = (self._phase + _GOLDEN) % 1.0
-        due = written_at + self.shortest + self._spread * self._phase
-        lane.due = max(self._second + 1, int(due))
-        self._buckets.setdefault(lane.due, {})[lane] = None
+        due = written_at + self._earliest + self._spread * self._phase
+        lane.beats_at = max(self._second, int(due))
+        self._buckets.setdefault(lane.beats_at, []).append(lane)

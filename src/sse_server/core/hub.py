@@ -18,7 +18,7 @@ from sse_server.core.reading import known_count
 from sse_server.core.stall import Stalls
 from sse_server.core.start import begin
 from sse_server.core.subscriber import Subscriber
-from sse_server.core.window import Mark
+from sse_server.core.window import FRAME_OVERHEAD_BYTES, Mark
 from sse_server.wire.encoder import encode, frame
 from sse_server.wire.event import Priority
 
@@ -145,13 +145,14 @@ class Hub:
             channel.clients += 1
             channel.window.followed += 1
         lane = subscriber.lane
+        told = subscriber.place if lane is None else lane.told
         if lane is not None and lane.place >= group.newest and subscriber.place >= group.newest:
             subscriber.place = self.log.newest
         self._exit(subscriber)
         windows = [channel.window for channel in followed]
         subscriber.seen = known_count(windows, subscriber.place)
         tells_positions = group.key.tells_positions
-        self._enter(subscriber, followed, group.framing, tells_positions=tells_positions)
+        self._enter(subscriber, followed, group.framing, tells_positions=tells_positions, told=told)
         for channel in followed:
             channel.clients -= 1
             channel.window.followed -= 1
@@ -172,8 +173,8 @@ class Hub:
         """It takes something again."""
         self.stalls.forget(subscriber)
 
-    def must_wait(self, channel: str) -> bool:
-        """Whether a publisher to `channel` has to wait until the pump is dry.
+    def must_wait(self, channel: str, size: int) -> bool:
+        """Whether a publisher of `size` bytes to `channel` has to wait until the pump is dry.
 
         Who waits for the pump must not lose anything, so publishing waits when it has waited for
         long, and when what it has not read comes near what the window holds.
@@ -183,14 +184,14 @@ class Hub:
             return False
         if self.clock() - pump.busy_since > self.options.publish_wait_seconds:
             return True
-        if pump.unread_bytes * 2 > log.options.max_bytes:
+        if (pump.unread_bytes + size) * 2 > log.options.max_bytes:
             return True
         window = log.windows.get(channel)
         if window is None or not window.followed or window.options.ephemeral:
             return False
         unread = len(window.offsets) - window.index(pump.dry_at)
         return unread * 2 > window.options.max_frames or (
-            unread * window.longest * 2 > window.options.max_bytes
+            (unread * (window.longest + FRAME_OVERHEAD_BYTES) + size) * 2 > window.options.max_bytes
         )
 
     def expire(self) -> float | None:
@@ -211,6 +212,10 @@ class Hub:
     def window_frames(self, channel: str) -> int:
         """How many frames of a channel are kept."""
         return self.options.log.of(channel).max_frames
+
+    def window_bytes(self, channel: str) -> int:
+        """How many bytes of a channel are kept."""
+        return min(self.options.log.of(channel).max_bytes, self.options.log.max_bytes)
 
     def _followed_names(self, channels: Iterable[str]) -> list[str]:
         """Each channel once, and the presence channels of those that have one."""
@@ -233,8 +238,9 @@ class Hub:
         framing: Framing,
         *,
         tells_positions: bool,
+        told: int | None = None,
     ) -> None:
-        """Give a subscriber its group, and a lane when it has everything."""
+        """Give it its group, and a lane when it has everything; `told`: the id it was sent last."""
         shared, subscriber.beside = arrange(followed, self._combinations, self.options.beside_limit)
         names = tuple(channel.window.name for channel in shared)
         key = GroupKey(names, framing, tells_positions)
@@ -255,10 +261,13 @@ class Hub:
                 self.presence.changed(channel.window.name)
         if subscriber.paused:
             return
-        if subscriber.place == self.log.newest and subscriber.start is None:
-            group.stand(subscriber)
-        else:
-            subscriber.go_on()
+        has_everything = subscriber.place == self.log.newest and subscriber.start is None
+        if has_everything and subscriber.farewell is None:
+            group.stand(subscriber, subscriber.place if told is None else told)
+            return
+        if not subscriber.slow:  # publishers wait for it, too
+            self.pump.dry_at = min(self.pump.dry_at, subscriber.place)
+        subscriber.go_on()
 
     def _exit(self, subscriber: Subscriber) -> None:
         """Take a subscriber out of everything; what nobody follows any more is forgotten."""

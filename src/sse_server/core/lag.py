@@ -9,13 +9,16 @@ from collections.abc import Sequence
 from heapq import nlargest
 
 from sse_server.core.gap import LAGGED, Gap
-from sse_server.core.policy import LagPolicy, Policy
+from sse_server.core.policy import AfterGap, LagPolicy, Policy
 from sse_server.core.reading import (
     Reading,
     count,
     cut_to_budget,
     finish,
     how_many_lost,
+    missed,
+    pass_over,
+    passed,
 )
 from sse_server.core.window import Window
 from sse_server.wire.position import Positions
@@ -24,8 +27,8 @@ Entry = tuple[int, bytes]
 
 
 def pending(windows: Sequence[Window], place: int) -> int:
-    """Frames held beyond `place`."""
-    return sum(len(window.offsets) - window.index(place) for window in windows)
+    """Frames held beyond `place` that would be missed."""
+    return sum(len(window.offsets) - window.index(place) for window in missed(windows))
 
 
 def read_lagging(  # noqa: PLR0913 (the state of a reader; called in one place)
@@ -39,7 +42,10 @@ def read_lagging(  # noqa: PLR0913 (the state of a reader; called in one place)
     affected: Sequence[Window],
     positions: Positions,
 ) -> Reading:
-    """Read beyond a place for who lags; `affected` have lost something beyond it."""
+    """Read beyond a place for who lags; `affected` have lost something beyond it.
+
+    Fleeting frames (presence) are not bounded, and nothing is told of those left out.
+    """
     if policy.lag is LagPolicy.LATEST:
         entries = _current(windows, place)
         offsets, blocks, cut = cut_to_budget(entries, budget)
@@ -52,21 +58,37 @@ def read_lagging(  # noqa: PLR0913 (the state of a reader; called in one place)
             affected=affected,
             positions=positions,
         )
-        reading.conflated = _passed(windows, place, reading.place) - reading.frames
+        reading.conflated = passed(windows, place, reading.place) - reading.frames
         return reading
     floor = max([place, *(window.lost for window in affected)])
-    kept = nlargest(policy.max_lag_frames, _normal(windows, floor, policy.max_lag_frames))
-    kept.reverse()
+    bounded = missed(windows)
+    fleeting = [window for window in windows if window not in bounded]
+    kept = nlargest(policy.max_lag_frames, _normal(bounded, floor, policy.max_lag_frames))
+    kept += _beyond(fleeting, floor)
+    kept.sort()
     offsets, blocks, cut = cut_to_budget(kept, budget)
     end = offsets[-1] if cut else newest
-    skipped = _passed(windows, place, end) - len(blocks)
+    skipped = passed(bounded, place, end) + passed(fleeting, floor, end) - len(blocks)
+    if skipped and policy.after_gap is not AfterGap.EARLIEST:
+        closes = policy.after_gap is AfterGap.CLOSE
+        return pass_over(
+            windows,
+            place,
+            newest,
+            (offsets[0] - 1 if offsets else end) if closes else newest,
+            reason=LAGGED,
+            closes=closes,
+            seen=seen,
+            affected=affected,
+            positions=positions,
+        )
     lost = how_many_lost(windows, place, seen, affected)
     reading = Reading(blocks, len(blocks), end, count(windows, end), cut, skipped=skipped)
     reading.last = offsets[-1] if offsets else end
     if skipped or affected:
         kept_offsets = frozenset(offsets)
         gap = Gap(
-            windows=[w for w in windows if w in affected or _skips(w, place, end, kept_offsets)],
+            windows=[w for w in bounded if w in affected or _skips(w, place, end, kept_offsets)],
             at=offsets[0] - 1 if offsets else end,
             requested=positions.encode(place),
             reason=LAGGED,
@@ -75,11 +97,6 @@ def read_lagging(  # noqa: PLR0913 (the state of a reader; called in one place)
         blocks.insert(0, gap.block(positions, newest))
         reading.gaps = [gap]
     return reading
-
-
-def _passed(windows: Sequence[Window], place: int, end: int) -> int:
-    """Frames held beyond `place` up to and with `end`."""
-    return sum(window.index(end) - window.index(place) for window in windows)
 
 
 def _skips(window: Window, place: int, end: int, kept: frozenset[int]) -> bool:
@@ -104,12 +121,22 @@ def _normal(windows: Sequence[Window], floor: int, most: int) -> list[Entry]:
 
 def _current(windows: Sequence[Window], place: int) -> list[Entry]:
     """The newest frame of each key, where that is beyond `place`, in order."""
-    entries: list[Entry] = []
+    entries: list[Entry] = _beyond([window for window in windows if window.current is None], place)
     for window in windows:
-        assert window.current is not None, window.name
+        if window.current is None:  # fleeting: the others are all conflated
+            continue
         for offset in reversed(window.current.values()):
             if offset <= place:
                 break
             entries.append((offset, window.blocks[window.index(offset - 1)]))
     entries.sort()
+    return entries
+
+
+def _beyond(windows: Sequence[Window], place: int) -> list[Entry]:
+    """All frames held beyond `place`, window by window."""
+    entries: list[Entry] = []
+    for window in windows:
+        start = window.index(place)
+        entries += zip(window.offsets[start:], window.blocks[start:], strict=True)
     return entries

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Lane:
     """At most `group.lane_size` members that stand at one place."""
 
-    __slots__ = ("due", "group", "members", "place", "queued", "seen", "seen_before", "told",
+    __slots__ = ("beats_at", "group", "members", "place", "queued", "seen", "seen_before", "told",
                  "visiting", "wrote_at")  # fmt: skip
 
     def __init__(self, group: Group, place: int, seen: int, now: float) -> None:
@@ -29,14 +29,15 @@ class Lane:
         self.place = place
         self.seen = seen
         self.seen_before = seen  # before the visit that is going on
-        self.due = 0  # the second in which its heartbeat is looked at
         self.queued = False
         self.visiting = False
-        self.told = place  # the last id its members were sent, or a later one
+        self.told = place  # no member was sent an older id last
         self.wrote_at = now
+        self.beats_at = 0  # the second in which its heartbeat is looked at
 
-    def add(self, member: Subscriber) -> None:
+    def add(self, member: Subscriber, told: int) -> None:
         """Let a member stand here that has, like the lane, all there is for its group."""
+        self.told = min(self.told, told)
         member.lane = self
         member.slot = len(self.members)
         self.members.append(member)
@@ -77,7 +78,7 @@ class Lane:
     def _write(self, data: bytes, place: int, now: float) -> int:
         """Send the same to every member, each of which may leave from inside any write.
 
-        Returns the number of members at its beginning: who pauses in its write was written to.
+        Returns how many it was for.
         """
         self.wrote_at = now
         self.place = place

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from sse_server.core.gap import Gap
 from sse_server.core.presence import PRESENCE_OPTIONS, SUFFIX
 from sse_server.core.reading import Reading, read
-from sse_server.core.window import ChannelOptions, Mark, Window
+from sse_server.core.window import FRAME_OVERHEAD_BYTES, ChannelOptions, Mark, Window
 from sse_server.wire.flow import Framing
 from sse_server.wire.position import Positions
 
@@ -110,7 +110,7 @@ class Log:
         self.windows: dict[str, Window] = {}
         self.newest = newest
         self.bytes = 0
-        self.appended_bytes = 0  # ever
+        self.appended_bytes = 0  # ever, bookkeeping included
         # A window stands in each heap at most once, by what was its oldest frame when it was put
         # there; whether that is still so is looked at when it comes up. So appending touches a
         # heap only for a window that is in none.
@@ -147,7 +147,7 @@ class Log:
         assert offset > self.newest, (offset, self.newest)
         self.newest = offset
         self.bytes += window.append(offset, block, now, mark)
-        self.appended_bytes += len(block)
+        self.appended_bytes += len(block) + FRAME_OVERHEAD_BYTES
         if not window.ranked:
             window.ranked = True
             heappush(self._ranks, (offset, window))

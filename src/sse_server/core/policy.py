@@ -39,7 +39,9 @@ class AfterGap(StrEnum):
     """Nowhere: the stream ends, so that the client fetches its state anew."""
 
 
-_STRICTNESS = {kind: rank for kinds in (LagPolicy, AfterGap) for rank, kind in enumerate(kinds)}
+# One table each: both have a `latest`, which are the same key.
+_LAG_STRICTNESS = {lag: rank for rank, lag in enumerate(LagPolicy)}
+_AFTER_GAP_STRICTNESS = {after_gap: rank for rank, after_gap in enumerate(AfterGap)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def strictest(windows: Sequence[Window]) -> Policy:
     if not options:
         options = [window.options for window in windows]
     return Policy(
-        max((option.lag for option in options), key=_STRICTNESS.__getitem__),
+        max((option.lag for option in options), key=_LAG_STRICTNESS.__getitem__),
         min(option.lag_bound for option in options),
-        max((option.after_gap for option in options), key=_STRICTNESS.__getitem__),
+        max((option.after_gap for option in options), key=_AFTER_GAP_STRICTNESS.__getitem__),
     )

@@ -82,10 +82,10 @@ class Pump:
         """Give it a turn. The caller has seen that it is not queued, or it has just begun one."""
         turn.queued = True
         self._queue.append(turn)
+        if self.busy_since is None:
+            self.busy_since = self._clock()
         if not self._scheduled:
             self._scheduled = True
-            if self.busy_since is None:
-                self.busy_since = self._clock()
             self._wake()
 
     def run(self) -> None:

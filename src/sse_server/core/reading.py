@@ -61,6 +61,16 @@ def losers(
     return [window for window in windows if window.lost > max(place, forgiven.get(window, -1))]
 
 
+def missed(windows: Sequence[Window]) -> Sequence[Window]:
+    """Those whose frames are missed when they are left out; all, where none are."""
+    return [window for window in windows if not window.options.ephemeral] or windows
+
+
+def passed(windows: Sequence[Window], place: int, end: int) -> int:
+    """Frames held beyond `place` up to and with `end`."""
+    return sum(window.index(end) - window.index(place) for window in windows)
+
+
 def read(windows: Sequence[Window], place: int, newest: int, budget: int) -> Reading | None:
     """Read beyond a place from which nothing is lost. None: nothing is there."""
     if len(windows) == 1:
@@ -105,15 +115,42 @@ def read_lossy(  # noqa: PLR0913 (the state of a reader; called in one place)
             windows, part, place, newest, seen=seen, affected=affected, positions=positions
         )
     closes = after_gap is AfterGap.CLOSE
-    at = max(window.lost for window in affected) if closes else newest
-    lost = how_many_lost(windows, place, seen, affected)
-    passed = {window: window.index(at) - window.index(place) for window in windows}
+    # Beyond all that is lost, forgiven or not: who comes back from there is not told again.
+    at = max(window.lost for window in windows) if closes else newest
+    return pass_over(
+        windows,
+        place,
+        newest,
+        at,
+        reason=reason(affected[-1]),
+        closes=closes,
+        seen=seen,
+        affected=affected,
+        positions=positions,
+    )
+
+
+def pass_over(  # noqa: PLR0913 (the same)
+    windows: Sequence[Window],
+    place: int,
+    newest: int,
+    at: int,
+    *,
+    reason: str,
+    closes: bool,
+    seen: int,
+    affected: Sequence[Window],
+    positions: Positions,
+) -> Reading:
+    """Read nothing but a gap, that stands at `at` and tells of everything up to there."""
+    missing = [w for w in missed(windows) if w in affected or w.index(at) > w.index(place)]
+    lost = how_many_lost(windows, place, seen, missing)
     gap = Gap(
-        windows=[window for window in windows if passed[window] or window in affected],
+        windows=missing,
         at=at,
         requested=positions.encode(place),
-        reason=reason(affected[-1]),
-        lost=None if lost is None else lost + sum(passed.values()),
+        reason=reason,
+        lost=None if lost is None else lost + passed(missing, place, at),
     )
     blocks = [gap.block(positions, newest)]
     return Reading(blocks, 0, at, count(windows, at), closes, [gap], last=at, closes=closes)

@@ -36,6 +36,8 @@ class Stalls:
     def sweep(self, now: float) -> None:
         """Look at each: about once a second."""
         for subscriber, (since, held) in list(self._watched.items()):
+            if subscriber not in self._watched:
+                continue  # gone with one that was closed just now
             unsent = subscriber.sink.unsent
             if unsent < held:
                 self._watched[subscriber] = (now, unsent)

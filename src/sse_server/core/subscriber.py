@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sse_server.core.lag import pending, read_lagging
-from sse_server.core.policy import LagPolicy, Policy, strictest
+from sse_server.core.policy import AfterGap, LagPolicy, Policy, strictest
 from sse_server.core.reading import UNKNOWN_COUNT, losers, read, read_lossy
 from sse_server.wire.flow import CloseReason
 
@@ -165,7 +165,7 @@ class Subscriber:
             return 1
         burst = self._read(pump.log, group)
         if burst is None:
-            self._stand(group, pump.log.newest)
+            self._stand(group, pump.log.newest, self.place)
             return 1
         self.place = burst.place
         if self.start is not None and burst.place >= self.start.until:
@@ -178,7 +178,7 @@ class Subscriber:
             if burst.cut or pump.log.newest != burst.newest:
                 pump.enqueue(self)
             else:
-                self._stand(group, burst.place)
+                self._stand(group, burst.place, burst.last)
         return 1
 
     def _tell_first(self, pump: Pump, group: Group, gap: bytes) -> None:
@@ -220,7 +220,8 @@ class Subscriber:
         windows, place, budget = self.windows, self.place, log.options.max_burst_bytes
         affected = losers(windows, place, self.start.forgiven if self.start else None)
         policy = self.policy
-        if self.lags:
+        goes_on = not affected or policy.after_gap is AfterGap.EARLIEST
+        if goes_on and self.lags:
             reading = read_lagging(
                 windows,
                 place,
@@ -249,13 +250,12 @@ class Subscriber:
             reading = unharmed
         return log.burst(reading, group.framing)
 
-    def _stand(self, group: Group, place: int) -> None:
-        """It has everything up to `place`, the newest of all."""
+    def _stand(self, group: Group, place: int, told: int) -> None:
+        """It has everything up to `place`, the newest of all; the last id it was sent is `told`."""
         self.start = None
-        self.slow = False
         self.place = place
         if self.farewell is None:
-            group.stand(self)
+            group.stand(self, told)
         else:
             self.close(CloseReason.DRAINED, self.farewell)
 

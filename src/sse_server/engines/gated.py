@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from sys import maxsize
 from typing import TYPE_CHECKING, Protocol
 
+from sse_server.core.window import FRAME_OVERHEAD_BYTES
 from sse_server.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from sse_server.engines.base import Deliver, Engine, Publication, Receipt
+    from sse_server.wire.event import Event
     from sse_server.wire.position import Positions
 
-_MAX_SLICE = 256  # publications that are let through at a time, of those that have to wait
+_MAX_PART = 256  # publications that are let through at a time, of those that have to wait
+_FIELD_BYTES = 100  # id, type and line ends, of most events
 
 
 class Pressure(Protocol):
     """The hub, as far as publishers feel it."""
 
-    def must_wait(self, channel: str) -> bool:
-        """Whether subscribers are too far behind to publish to `channel` now."""
+    def must_wait(self, channel: str, size: int) -> bool:
+        """Whether subscribers are too far behind to publish `size` bytes to `channel` now."""
         ...
 
     def when_caught_up(self, call: Callable[[], None]) -> None:
@@ -34,6 +38,10 @@ class Pressure(Protocol):
 
     def window_frames(self, channel: str) -> int:
         """How many frames of a channel are kept."""
+        ...
+
+    def window_bytes(self, channel: str) -> int:
+        """How many bytes of a channel are kept."""
         ...
 
 
@@ -67,7 +75,8 @@ class GatedEngine:
         if self._closed is not None:
             raise Unavailable(self._closed)
         if len(publications) == 1 and not self._waiting:
-            if not self._pressure.must_wait(publications[0].channel):
+            channel, event = publications[0]
+            if not self._pressure.must_wait(channel, _size(event)):
                 return self._engine.publish(publications)
         elif not self._waiting and self._fits(publications):
             return self._engine.publish(publications)
@@ -91,15 +100,33 @@ class GatedEngine:
         await self._engine.close()
 
     def _fits(self, publications: Sequence[Publication]) -> bool:
-        channels = {publication.channel for publication in publications}
-        return len(publications) <= self._slice(channels) and not any(
-            self._pressure.must_wait(channel) for channel in channels
-        )
+        part = self._part(publications, 0)
+        return len(part) == len(publications) and not self._must_wait(part)
 
-    def _slice(self, channels: set[str]) -> int:
-        """How many may be published between two looks at who is behind: a quarter of a window."""
-        frames = min(self._pressure.window_frames(channel) for channel in channels)
-        return max(1, min(_MAX_SLICE, frames // 4))
+    def _part(self, publications: Sequence[Publication], start: int) -> Sequence[Publication]:
+        """What may be published between two looks at who is behind, from `start` on.
+
+        A quarter of a window, so that it fits beside the half that may be unread. At least one.
+        """
+        pressure = self._pressure
+        frames, size = _MAX_PART, maxsize
+        channels: set[str] = set()
+        stop, taken = start, 0
+        for channel, event in publications[start : start + _MAX_PART]:
+            if channel not in channels:
+                channels.add(channel)
+                frames = min(frames, max(1, pressure.window_frames(channel) // 4))
+                size = min(size, pressure.window_bytes(channel) // 4)
+            taken += _size(event)
+            if stop > start and (stop - start == frames or taken > size):
+                break
+            stop += 1
+        return publications[start:stop]
+
+    def _must_wait(self, part: Sequence[Publication]) -> bool:
+        size = sum(_size(event) for _, event in part)
+        channels = {channel for channel, _ in part}
+        return any(self._pressure.must_wait(channel, size) for channel in channels)
 
     async def _publish_later(self, publications: Sequence[Publication]) -> list[Receipt]:
         turn = asyncio.get_running_loop().create_future()
@@ -107,18 +134,17 @@ class GatedEngine:
         try:
             if self._waiting[0] is not turn:
                 await turn
-            return await self._publish_slices(publications)
+            return await self._publish_parts(publications)
         finally:
             self._waiting.remove(turn)
             if self._waiting and not self._waiting[0].done():
                 self._waiting[0].set_result(None)
 
-    async def _publish_slices(self, publications: Sequence[Publication]) -> list[Receipt]:
+    async def _publish_parts(self, publications: Sequence[Publication]) -> list[Receipt]:
         receipts: list[Receipt] = []
-        size = self._slice({publication.channel for publication in publications})
-        for start in range(0, len(publications), size):
-            part = publications[start : start + size]
-            while any(self._pressure.must_wait(channel) for channel, _ in part):
+        while len(receipts) < len(publications):
+            part = self._part(publications, len(receipts))
+            while self._must_wait(part):
                 await self._caught_up()
             answer = self._engine.publish(part)
             receipts += answer if isinstance(answer, list) else await answer
@@ -133,3 +159,10 @@ class GatedEngine:
 
         self._pressure.when_caught_up(resolve)
         await caught_up
+
+
+def _size(event: Event) -> int:
+    """About the bytes that an event will take in a window, rather too many."""
+    data = event.data
+    wide = isinstance(data, str) and not data.isascii()
+    return FRAME_OVERHEAD_BYTES + _FIELD_BYTES + len(data) * (4 if wide else 1)
