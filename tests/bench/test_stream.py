@@ -89,13 +89,25 @@ def test_a_read_tells_how_far_it_led_and_when_its_first_event_was_sent() -> None
     [
         b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/event-stream\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n",
-        CHUNKED + b"0\r\n\r\n",
+        CHUNKED + b"0\r\n\r\nmore",
+        CHUNKED + b"0\r\nTrailer: x\r\n\r\n",
         CHUNKED + b"zz\r\n",
         CHUNKED + b"3\r\nabcdef",
     ],
 )
 def test_what_is_not_a_live_stream_fails(answer: bytes) -> None:
     assert read(answer).progress.state is State.FAILED
+
+
+@pytest.mark.parametrize("read_bytes", [1, 2, 3, 7, 100_000])
+def test_a_last_chunk_ends_a_stream_however_it_is_cut(read_bytes: int) -> None:
+    farewell = b"event: server-shutdown\nretry: 6000\ndata: {}\n\n"
+    stream = CHUNKED + chunk(block(1)) + chunk(farewell) + b"0\r\n\r\n"
+    place = read(*pieces(stream, read_bytes))
+    assert found(place) == (1, 0, 0)
+    assert place.progress.state is State.ENDED
+    assert place.progress.farewell
+    assert not read(CHUNKED, chunk(block(1))).progress.farewell
 
 
 def test_equal_streams_are_decoded_once() -> None:

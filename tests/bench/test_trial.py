@@ -15,7 +15,15 @@ from bench.load.trial import Size
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the bench reads /proc")
 
-SIZE = Size(subscribers=20, seconds=0.2, idle_seconds=0.2, wait_seconds=2.0)
+SIZE = Size(
+    subscribers=20,
+    seconds=0.2,
+    idle_seconds=0.2,
+    wait_seconds=2.0,
+    stalled_readers=5,
+    large_events=10,
+    aborted_streams=50,
+)
 
 
 class Faulty:
@@ -23,6 +31,8 @@ class Faulty:
 
     name = "faulty"
     replays = False
+    drains = False
+    stall_timeout_seconds: float | None = None
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
@@ -44,7 +54,9 @@ class Faulty:
         return post(f"/{channel}", data)
 
 
-@pytest.mark.parametrize("name", [name for name, one in SCENARIOS.items() if not one.replays])
+@pytest.mark.parametrize(
+    "name", [name for name, one in SCENARIOS.items() if one.suits(Faulty("none"))]
+)
 def test_every_scenario_proves_a_server_that_does_right(name: str) -> None:
     trial = measure(Faulty("none"), SCENARIOS[name], SIZE, drivers=1)
     assert trial.verdict.valid, str(trial.verdict)

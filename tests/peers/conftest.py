@@ -2,12 +2,14 @@
 
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from tests.conftest import require_peer
+from tests.conftest import Served, find_free_port, require_peer
 
 HERE = Path(__file__).parent
 NODE_TIMEOUT_SECONDS = 30.0
@@ -55,3 +57,36 @@ def node_run() -> NodeRun:
         return done.stdout
 
     return run
+
+
+class ServeBriskly(Protocol):
+    """Starts `brisk_server.py`; `port` puts one in the place of one that was stopped."""
+
+    def __call__(self, *, port: int | None = None) -> Served: ...
+
+
+@pytest.fixture
+def serve_briskly(tmp_path: Path) -> Iterator[ServeBriskly]:
+    """A factory of servers that do not keep a test waiting. All are killed at the end."""
+    started: list[Served] = []
+
+    def start(*, port: int | None = None) -> Served:
+        port = find_free_port() if port is None else port
+        log_file = tmp_path / f"brisk-{len(started)}.log"
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, str(HERE / "brisk_server.py"), str(port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        served = Served(port=port, process=process, log_file=log_file)
+        started.append(served)
+        served.wait_until_healthy()
+        return served
+
+    yield start
+    for served in started:
+        if served.process.poll() is None:
+            served.process.kill()
+        served.process.wait()

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import ConsoleMessage, Page, expect
 
 from tests.conftest import Serve
+from tests.peers.conftest import ServeBriskly
 from tests.peers.cutting_proxy import CuttingProxy
 from tests.peers.publisher import publish, wait_for_clients
 
@@ -23,9 +24,15 @@ EVENT_TIMEOUT_MS = 5_000
 LISTEN = """([name, address, types]) => {
   const source = new EventSource(address);
   const heard = [];
-  window[name] = { source, heard, opened: 0, errors: 0 };
-  source.addEventListener("open", () => { window[name].opened += 1; });
-  source.addEventListener("error", () => { window[name].errors += 1; });
+  const state = window[name] = { source, heard, opened: 0, errors: 0, away: 0, ended: 0 };
+  source.addEventListener("open", () => {
+    state.opened += 1;
+    if (state.ended) state.away = performance.now() - state.ended;
+  });
+  source.addEventListener("error", () => {
+    state.errors += 1;
+    state.ended ||= performance.now();
+  });
   for (const type of types) {
     source.addEventListener(type, (event) => {
       heard.push([event.type, event.data, event.lastEventId]);
@@ -65,6 +72,16 @@ class Source:
 
     def wait_until_broken(self) -> None:
         self._wait_for("errors >= 1", EVENT_TIMEOUT_MS)
+
+    @property
+    def errors(self) -> int:
+        """How often it lost its stream, or did not get one."""
+        return cast("int", self._page.evaluate(f"window.{self._name}.errors"))
+
+    @property
+    def away_ms(self) -> float:
+        """From when it first lost its stream until it last had one again."""
+        return cast("float", self._page.evaluate(f"window.{self._name}.away"))
 
     def heard(self, count: int, timeout_ms: int = EVENT_TIMEOUT_MS) -> list[Heard]:
         """All it has heard, once that are at least `count` events."""
@@ -200,6 +217,67 @@ def test_eventsource_cut_before_its_first_event_misses_nothing(serve: Serve, pag
         ("message", "live", live),
     ]
     assert proxy.last_event_ids == [None, proxy.opening_id]
+
+
+def test_heartbeats_fire_no_event_and_keep_the_id_of_a_quiet_channel_recent(
+    serve_briskly: ServeBriskly, page: Page
+) -> None:
+    served = serve_briskly()
+    with CuttingProxy(served, "/events/quiet", waits=True) as proxy:
+        page.goto(f"{proxy.url}/")
+        source = Source(page, "quiet", "/events/quiet")
+        source.wait_until_open()
+        for number in range(3):
+            recent = publish(served.url, "busy", f"not for this stream {number}")
+        lifted = proxy.wait_for(rb"\n:\nid: %b\n\n" % recent.encode())
+        # The log stands still: the next one is a comment, without an id and without a block's end.
+        proxy.wait_for(rb"\n:\n\r\n", after=lifted.end())
+        assert (source.heard(0), source.errors) == ([], 0)
+        assert recent != proxy.opening_id
+
+        proxy.cut()
+        source.wait_until_broken()
+        publish(served.url, "busy", "nor is this")
+        away = publish(served.url, "quiet", "while it was away")
+        source.wait_until_open(times=2)
+        live = publish(served.url, "quiet", "live")
+        heard = source.heard(2)
+        page.goto("about:blank")
+    assert heard == [("message", "while it was away", away), ("message", "live", live)]
+    assert proxy.last_event_ids == [None, recent]
+
+
+def test_eventsource_is_told_of_a_shutdown_and_comes_back_by_itself(
+    serve_briskly: ServeBriskly, page: Page
+) -> None:
+    served = serve_briskly()
+    begins = publish(served.url, "news", "before it came")
+    with CuttingProxy(served, "/events/news", waits=True) as proxy:
+        page.goto(f"{proxy.url}/")
+        source = Source(page, "news", "/events/news", ("server-shutdown",))
+        source.wait_until_open()
+        assert served.stop(signal.SIGTERM) == 0
+        source.wait_until_broken()
+        farewell = proxy.wait_for(rb"event: server-shutdown\nretry: (\d+)\ndata: [^\n]*\n\n")
+        assert proxy.passed.endswith(b"\r\n0\r\n\r\n")
+
+        url = serve_briskly(port=served.port).url
+        source.wait_until_open(times=2)
+        live = publish(url, "news", "live")
+        heard = source.heard(3)
+        away_ms = source.away_ms
+        page.goto("about:blank")
+    (kind, data, held), gap, message = heard
+    # It fired once, with the id that the client held; that is where the client goes on.
+    assert (kind, held) == ("server-shutdown", begins)
+    assert "shutting down" in json.loads(data)["message"]
+    assert (gap[0], json.loads(gap[1])["requested"]) == ("gap", begins)
+    assert message == ("message", "live", live)
+    assert set(proxy.last_event_ids) == {None, begins}
+    # Its own `retry:`, not that of the opening block, which is 2 s or more.
+    retry_ms = int(farewell[1])
+    assert 500 <= retry_ms < 2_000
+    assert away_ms >= retry_ms
 
 
 # --- the page -------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from tests.conftest import Serve
-from tests.peers.conftest import NodeRun
+from tests.peers.conftest import NodeRun, ServeBriskly
 from tests.peers.cutting_proxy import CuttingProxy
 from tests.peers.publisher import publish, wait_for_clients
 
@@ -119,3 +119,18 @@ def test_eventsource_cut_before_its_first_event_misses_nothing(
         ]
         assert heard(following) == expected
     assert proxy.last_event_ids == [None, proxy.opening_id]
+
+
+def test_heartbeats_keep_the_id_of_a_quiet_channel_recent(
+    serve_briskly: ServeBriskly, follower: Follower
+) -> None:
+    served = serve_briskly()
+    with CuttingProxy(served, "/events/quiet", waits=True) as proxy:
+        following = follower.follow(f"{proxy.url}/events/quiet", 1)
+        wait_for_clients(served.url, "quiet")
+        recent = publish(served.url, "busy", "not for this stream")
+        proxy.wait_for(rb"\n:\nid: %b\n\n" % recent.encode())
+        proxy.cut()
+        away = publish(served.url, "quiet", "while it was away")
+        assert heard(following) == [["message", "while it was away", away]]
+    assert proxy.last_event_ids == [None, recent]

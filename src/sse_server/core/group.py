@@ -132,5 +132,6 @@ class Group:
 
     def _drop(self, lane: Lane) -> None:
         self.lanes.pop(lane, None)
+        self.hub.heartbeats.forget(lane)
         if self.open is lane:
             self.open = None

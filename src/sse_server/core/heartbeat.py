@@ -30,7 +30,7 @@ class Heartbeats:
         self._earliest = min(self.shortest + 1, interval_seconds)
         self._spread = max(0.0, interval_seconds * 0.25 - 1)
         self._phase = 0.0
-        self._buckets: dict[int, list[Lane]] = {}
+        self._buckets: dict[int, dict[Lane, None]] = {}
         self._second = int(now)  # the first that has not been looked at
         self.sent = 0
 
@@ -40,7 +40,14 @@ class Heartbeats:
         Again when that is earlier than it was, because members have come from another lane.
         """
         if self.shortest != inf:
+            self.forget(lane)
             self._put(lane, lane.wrote_at)
+
+    def forget(self, lane: Lane) -> None:
+        """A lane is gone: what it holds is not to stay until it would have been due."""
+        bucket = self._buckets.get(lane.beats_at)
+        if bucket is not None:
+            bucket.pop(lane, None)
 
     def beat(self, pump: Pump, now: float) -> None:
         """Give the lanes that are due a turn. Called about once a second."""
@@ -48,8 +55,6 @@ class Heartbeats:
             second = self._second
             self._second += 1
             for lane in self._buckets.pop(second, ()):
-                if lane.beats_at != second or lane not in lane.group.lanes:
-                    continue  # it moved to an earlier bucket, or is gone
                 is_due = now >= lane.wrote_at + self.shortest
                 if is_due and not lane.queued:
                     pump.enqueue(lane)
@@ -59,4 +64,4 @@ class Heartbeats:
         self._phase = (self._phase + _GOLDEN) % 1.0
         due = written_at + self._earliest + self._spread * self._phase
         lane.beats_at = max(self._second, int(due))
-        self._buckets.setdefault(lane.beats_at, []).append(lane)
+        self._buckets.setdefault(lane.beats_at, {})[lane] = None

@@ -4,12 +4,13 @@ Where the stream begins: header `Last-Event-ID`, else query `last_event_id`, els
 position. EventSource repeats its address with every reconnect and adds the header once it has had
 an id, so the header is newer. `earliest` is all that is kept.
 
-`heartbeat=comment`: heartbeats are comments alone. Without it they carry the position when it has
-moved, in a block without data, which httpx-sse and the openai client take for an empty event.
+`heartbeat=comment` is for clients that take a block without data for an empty event, as httpx-sse
+and the openai client do: heartbeats are comments alone, and the fields of the opening belong to the
+first event's block, whose own id comes later and counts.
 
-Every stream begins with a block without data: a comment, `retry:` and the `id:` of the position
-where it begins, so that a client that is cut before its first event resumes, too (WHATWG HTML
-9.2.6: such a block sets the last event id and dispatches nothing).
+Every other stream begins with a block without data: a comment, `retry:` and the `id:` of the
+position where it begins, so that a client that is cut before its first event resumes, too (WHATWG
+HTML 9.2.6: such a block sets the last event id and dispatches nothing).
 """
 
 from collections.abc import Sequence
@@ -114,8 +115,9 @@ class SubscribeEndpoint:
         opening = _OPENINGS[self._opened % len(_OPENINGS)]
         position = self._subscriptions.opening_position(subscriber)
         # After a position that cannot be resumed from, the id is the gap's, which comes first.
-        block = b"%b\n" % opening if position is None else b"%bid: %b\n\n" % (opening, position)
-        return Opened(block, subscriber)
+        if position is not None:
+            opening = b"%bid: %b\n" % (opening, position)
+        return Opened(opening + b"\n" if tells_positions else opening, subscriber)
 
 
 def _tells_positions(request: Request) -> bool:
