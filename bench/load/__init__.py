@@ -6,6 +6,7 @@ How the pieces stand to one another:
 - `server`: one running subject, on a core of its own, and what it costs (CPU, memory).
 - `crowd` and `subscribers`: thousands of streams in processes of their own, every delivery counted.
 - `publisher`: one keep-alive connection that publishes numbered, time-stamped events.
-- `scenarios`: connect, idle, fan-out, latency, replay; a new one is one decorated function.
+- `scenarios`: connect, idle, fan-out, latency, replay; slow and stalled readers, aborts, the end of
+  a server. A new one is one decorated function.
 - `results`: what was measured, as JSON lines and as a table.
 """

@@ -54,10 +54,10 @@ def _run(arguments: argparse.Namespace, size: Size, subjects: list[Subject]) -> 
     started = time.monotonic()
     results = []
     for run in range(1, arguments.runs + 1):
-        for name in arguments.scenarios or SCENARIOS:
+        for name in _scenarios(arguments):
             for subject in subjects:
                 scenario = SCENARIOS[name]
-                if scenario.replays and not subject.replays:
+                if not scenario.suits(subject):
                     continue
                 label = f"[{time.monotonic() - started:4.0f} s] run {run}, {name}, {subject.name}"
                 _say(f"{label} …", end="")
@@ -113,6 +113,13 @@ def _present(names: list[str] | None) -> list[Subject]:
         else:
             _say(f"skipped: {name}: {reason}")
     return found
+
+
+def _scenarios(arguments: argparse.Namespace) -> list[str]:
+    """Those asked for; else all, or those that are quick."""
+    if arguments.scenarios:
+        return list(arguments.scenarios)
+    return [name for name, one in SCENARIOS.items() if one.short or not arguments.short]
 
 
 def _size(arguments: argparse.Namespace) -> Size:

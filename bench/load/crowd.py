@@ -2,15 +2,20 @@
 
 import multiprocessing
 import time
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Self, TypeVar
 
 from bench.load import subscribers
 from bench.load.messages import (
+    Abort,
+    Aborted,
     Await,
+    AwaitEnd,
     Command,
     Delivered,
+    Ended,
     Open,
     Opened,
     Quit,
@@ -20,7 +25,7 @@ from bench.load.messages import (
     Told,
 )
 
-_R = TypeVar("_R", Opened, Delivered, Told)
+_R = TypeVar("_R", Opened, Aborted, Ended, Delivered, Told)
 
 
 class Crowd:
@@ -31,7 +36,7 @@ class Crowd:
         self._pipes: list[Connection] = []
         self._processes = []
         self.streams = 0
-        """Streams asked for so far."""
+        """Streams asked for so far, but for those that stall or were aborted."""
         for _ in range(processes):
             here, there = context.Pipe()
             process = context.Process(target=subscribers.run, args=(there, core), daemon=True)
@@ -59,13 +64,29 @@ class Crowd:
             if process.is_alive():
                 process.kill()
 
-    def open(self, address: tuple[str, int], request: bytes, count: int) -> None:
-        """Open `count` streams, as many at once as listen queues allow; wait until all stand."""
-        self.streams += count
-        share, rest = divmod(count, len(self._pipes))
+    def open(self, command: Open) -> None:
+        """Open streams, as many at once as listen queues allow; wait until all stand."""
+        if not command.stalls:
+            self.streams += command.count
+        share, rest = divmod(command.count, len(self._pipes))
         for index, pipe in enumerate(self._pipes):
-            pipe.send(Open(address=address, request=request, count=share + (index < rest)))
+            pipe.send(replace(command, count=share + (index < rest)))
         self._collect(Opened, 120)
+
+    def abort(self) -> None:
+        """Reset all streams."""
+        self.streams = 0
+        self._send(Abort())
+        self._collect(Aborted, 60)
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Wait until the server has ended all streams, in whichever way.
+
+        Raises:
+            TimeoutError: it has not in time.
+        """
+        self._send(AwaitEnd())
+        self._collect(Ended, seconds)
 
     def wait(self, number: int, seconds: float) -> bool:
         """Wait until every subscriber has the events up to a number; False: not in time."""

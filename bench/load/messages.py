@@ -10,6 +10,20 @@ class Open:
     address: tuple[str, int]
     request: bytes
     count: int
+    stalls: bool = False
+    """Never read again once the response's head has come, and counted nowhere from then on."""
+    receive_bytes: int | None = None
+    """SO_RCVBUF; None: the kernel's choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Reset all streams and forget them; answer with an `Aborted`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitEnd:
+    """Send an `Ended` as soon as no stream is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +48,22 @@ class Quit:
     """Close all streams and end."""
 
 
-Command = Open | Await | Reset | Tell | Quit
+Command = Open | Abort | Await | AwaitEnd | Reset | Tell | Quit
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     """All streams asked for stand, or have failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted:
+    """All streams are reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """No stream is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +79,16 @@ class Told:
 
     deliveries: int
     """Events received, each counted once per subscriber; repeats apart."""
+    fewest: int
+    """The highest event number of the stream whose highest is the lowest."""
     gaps: int
     repeats: int
     drops: int
-    """Streams that the server refused, broke or closed."""
+    """Streams that the server refused, broke or cut."""
+    ends: int
+    """Streams that the server ended as HTTP ends a response."""
+    farewells: int
+    """Streams that were told when to come back."""
     first_failure: str
     latencies_us: dict[int, int]
     """A histogram's buckets."""
@@ -70,4 +100,4 @@ class Told:
     """Reads that were decoded; the others were equal to one decoded before."""
 
 
-Report = Opened | Delivered | Told
+Report = Opened | Aborted | Ended | Delivered | Told

@@ -47,6 +47,21 @@ class Server:
                 found.extend(int(child) for child in children.read_text().split())
         return found
 
+    def descriptors(self) -> int:
+        """How many its processes have open."""
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self.processes())
+
+    def terminate(self) -> None:
+        """Tell it to end, as a supervisor does."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds: float) -> int | None:
+        """The exit status; None: it has not ended in time."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def cost(self) -> Cost:
         """What it has used so far."""
         pids = self.processes()

@@ -12,11 +12,13 @@ A place moves through three states:
 
 - head: the response head is not complete;
 - open: the head said 200 and text/event-stream; chunked or close-delimited text follows;
-- failed: the head said something else, the chunk framing broke, or the stream ended.
+- ended: the last chunk has come, the end that HTTP has for it;
+- failed: the head said something else, the chunk framing broke, or the stream was cut.
 
 Events are read from the text *after* chunk framing is removed, and count when the blank line that
 ends them has arrived: neither a chunk header inside an event nor a read that ends inside one is
-misread. Comments, ids, `retry:` and events of the server's own carry no number and are passed over.
+misread. Comments, ids, `retry:` and events of the server's own carry no number and are passed over;
+that a server said farewell is noted.
 """
 
 import re
@@ -25,6 +27,10 @@ from typing import Final, NamedTuple
 
 SERIAL_BASE: Final = 1_000_000_000
 """Serial numbers have ten digits, whatever their count."""
+
+_FAREWELL = re.compile(rb"^event: server-shutdown$", re.MULTILINE)
+_LAST_CHUNK: Final = -1
+"""In place of the bytes left of a chunk."""
 
 _NUMBERED = re.compile(rb'"serial":(\d{10}),"sent_ns":(\d+),')
 
@@ -40,6 +46,7 @@ class State(Enum):
 
     HEAD = "head"
     OPEN = "open"
+    ENDED = "ended"
     FAILED = "failed"
 
 
@@ -64,6 +71,8 @@ class Progress(NamedTuple):
     """By how many events the last read moved `newest` on."""
     oldest_ns: int = 0
     """Send time of the first event that the last read brought."""
+    farewell: bool = False
+    """Whether the server said that it shuts down."""
 
 
 class Place:
@@ -108,7 +117,7 @@ class Decoder:
 def _decode(before: Progress, data: bytes) -> Progress:
     """Progress after `data`."""
     before = before._replace(advance=0, oldest_ns=0)
-    if before.state is State.FAILED:
+    if before.state in {State.FAILED, State.ENDED}:
         return before
     if before.state is State.HEAD:
         return _decode_head(before, before.raw + data)
@@ -118,7 +127,8 @@ def _decode(before: Progress, data: bytes) -> Progress:
         left, text, rest = dechunk(before.chunk_left, before.raw + data)
     except ValueError:
         return before._replace(state=State.FAILED, raw=data[:200])
-    return _decode_text(before._replace(chunk_left=left, raw=rest), text)
+    state = State.ENDED if left == _LAST_CHUNK else State.OPEN
+    return _decode_text(before._replace(state=state, chunk_left=left, raw=rest), text)
 
 
 def _decode_head(before: Progress, raw: bytes) -> Progress:
@@ -136,13 +146,13 @@ def _decode_head(before: Progress, raw: bytes) -> Progress:
 def dechunk(left: int, raw: bytes) -> tuple[int, bytes, bytes]:
     """Remove chunk framing (RFC 9112 section 7.1): (bytes left of the open chunk, text, rest).
 
-    `left` counts the closing CRLF of the chunk. The rest is the start of a chunk header.
+    `left` counts the closing CRLF of the chunk, and is -1 when the last chunk has come. The rest is
+    the start of a chunk header.
 
     Raises:
-        ValueError: this is not chunk framing, or it is the last chunk, which ends a stream that
-            should not end.
+        ValueError: this is not chunk framing.
     """
-    parts = []
+    parts: list[bytes] = []
     at = 0
     end = len(raw)
     while at < end:
@@ -150,9 +160,14 @@ def dechunk(left: int, raw: bytes) -> tuple[int, bytes, bytes]:
             stop = raw.find(b"\r\n", at)
             if stop < 0:
                 break
-            left = int(raw[at:stop].partition(b";")[0], 16) + 2
-            if left <= 2:
-                raise ValueError("the stream ended")
+            size = int(raw[at:stop].partition(b";")[0], 16)
+            if size <= 0:
+                if raw[at:] in {b"0\r\n", b"0\r\n\r"}:
+                    break  # the end of its trailers is still to come
+                if raw[at:] != b"0\r\n\r\n":
+                    raise ValueError("a chunk of no length that is not the last")
+                return _LAST_CHUNK, b"".join(parts), b""
+            left = size + 2
             at = stop + 2
         taken = min(left, end - at)
         parts.append(raw[at : at + max(0, min(taken, left - 2))])  # without the closing CRLF
@@ -185,4 +200,5 @@ def _decode_text(before: Progress, text: bytes) -> Progress:
         repeats=repeats,
         advance=newest - before.newest,
         oldest_ns=int(found[0][1]) if found else 0,
+        farewell=before.farewell or _FAREWELL.search(text, 0, stop) is not None,
     )

@@ -3,12 +3,27 @@
 import os
 import select
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
 from bench.load.histogram import Histogram
-from bench.load.messages import Await, Command, Delivered, Open, Opened, Quit, Reset, Tell, Told
+from bench.load.messages import (
+    Abort,
+    Aborted,
+    Await,
+    AwaitEnd,
+    Command,
+    Delivered,
+    Ended,
+    Open,
+    Opened,
+    Quit,
+    Reset,
+    Tell,
+    Told,
+)
 from bench.load.stream import Decoder, Place, State
 
 _READ_BYTES = 64 * 1024
@@ -16,6 +31,9 @@ _READ_BYTES = 64 * 1024
 
 _MAX_HANDSHAKES = 400
 """Streams being opened at one moment: less than the listen queue of every subject (511)."""
+
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: closing sends a RST."""
 
 _STREAMS_PER_SOURCE = 25_000
 """Linux has 28,232 ports for each pair of addresses."""
@@ -41,10 +59,13 @@ class _Subscribers:
         self._sockets: dict[int, socket.socket] = {}
         self._places: dict[int, Place] = {}
         self._gone: list[Place] = []
+        self._ended = 0  # of those in `_places`, as those in `_gone` are
         self._opening: set[int] = set()
+        self._to_stall: set[int] = set()
         self._to_open: Iterator[Open] | None = None
         self._total = 0
         self._awaited = 0
+        self._awaits_end = False
         self._quitting = False
         self._reset()
 
@@ -61,6 +82,9 @@ class _Subscribers:
             if self._awaited and self._total >= self._awaited * len(self._places):
                 self._pipe.send(Delivered(self._awaited))
                 self._awaited = 0
+            if self._awaits_end and len(self._gone) + self._ended >= len(self._places):
+                self._pipe.send(Ended())
+                self._awaits_end = False
 
     def _obey(self, command: Command) -> None:
         match command:
@@ -68,6 +92,10 @@ class _Subscribers:
                 self._to_open = iter([command] * command.count)
             case Await(number):
                 self._awaited = number
+            case AwaitEnd():
+                self._awaits_end = True
+            case Abort():
+                self._abort()
             case Reset():
                 self._reset()
             case Tell():
@@ -93,6 +121,8 @@ class _Subscribers:
         index = len(self._sockets)
         if index >= _STREAMS_PER_SOURCE:
             sock.bind((f"127.0.0.{1 + index // _STREAMS_PER_SOURCE}", 0))
+        if command.receive_bytes is not None:  # before the window is negotiated
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, command.receive_bytes)
         sock.connect(command.address)  # on loopback complete at once, by the kernel alone
         sock.setblocking(False)
         sock.send(command.request)
@@ -100,7 +130,25 @@ class _Subscribers:
         self._sockets[fd] = sock
         self._places[fd] = self._decoder.start
         self._opening.add(fd)
+        if command.stalls:
+            self._to_stall.add(fd)
         self._epoll.register(fd, select.EPOLLIN)
+
+    def _stall(self, fd: int) -> None:
+        """Read this stream no more; its socket stays open."""
+        self._to_stall.discard(fd)
+        self._total -= self._places.pop(fd).progress.newest
+        self._epoll.unregister(fd)
+
+    def _abort(self) -> None:
+        for sock in self._sockets.values():
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            sock.close()  # epoll forgets it by itself
+        self._sockets.clear()
+        self._places.clear()
+        self._gone.clear()
+        self._total = self._ended = 0
+        self._pipe.send(Aborted())
 
     # Reading
 
@@ -122,14 +170,22 @@ class _Subscribers:
             self._latencies.record((now - progress.oldest_ns) // 1000, progress.advance)
         if self._opening and after.progress.state is not State.HEAD:
             self._opening.discard(fd)
+            if fd in self._to_stall and after.progress.state is State.OPEN:
+                self._stall(fd)
 
     def _step(self, fd: int, place: Place, data: bytes) -> Place:
         """Bytes that the last subscriber at this place did not read."""
         after = self._decoder.step(place, data) if data else place
-        if not data or after.progress.state is State.FAILED:
+        progress = after.progress
+        if not data or progress.state in {State.FAILED, State.ENDED}:
             self._epoll.unregister(fd)
             self._opening.discard(fd)
-            self._gone.append(after)
+            # Without chunks a stream ends with its connection (RFC 9112 section 6.3).
+            is_end = progress.state is State.OPEN and not progress.chunked
+            if progress.state is State.ENDED or is_end:
+                self._ended += 1
+            else:
+                self._gone.append(after)
         return after
 
     # Telling
@@ -147,9 +203,12 @@ class _Subscribers:
         failure = self._gone[0].progress if self._gone else None
         return Told(
             deliveries=sum(progress.newest for progress in progresses) - gaps,
+            fewest=min((progress.newest for progress in progresses), default=0),
             gaps=gaps,
             repeats=sum(progress.repeats for progress in progresses),
             drops=len(self._gone),
+            ends=self._ended,
+            farewells=sum(progress.farewell for progress in progresses),
             first_failure=repr(failure.raw or "closed by the server") if failure else "",
             latencies_us=self._latencies.buckets,
             cpu_ns=time.process_time_ns() - self._cpu_start_ns,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.load.crowd import Crowd
 from bench.load.histogram import Histogram
+from bench.load.messages import Open
 from bench.load.publisher import Publisher
 from bench.load.server import Cost, Server
 
@@ -30,6 +31,11 @@ class Size:
     few_subscribers: int = 1_000
     """At most so many in the scenarios latency and replay."""
     replayed_events: int = 100
+    stalled_readers: int = 100
+    """In the scenario slow-readers; 150 events of 64 KiB are more than their sockets hold."""
+    large_events: int = 150
+    large_event_bytes: int = 65_536
+    aborted_streams: int = 2_000
     wait_seconds: float = 60.0
     """For deliveries that do not come."""
 
@@ -48,13 +54,21 @@ class Verdict:
     gaps: int = 0
     repeats: int = 0
     drops: int = 0
+    ends: int = 0
+    expected_ends: int = 0
+    surplus: int = 0
+    """Deliveries that may come beside: of events that were sent, and not acknowledged."""
     trouble: list[str] = field(default_factory=list)
 
     @property
     def valid(self) -> bool:
         """Each subscriber got each event once, in order, and no stream was lost."""
         clean = not (self.gaps or self.repeats or self.drops or self.trouble)
-        return clean and self.deliveries == self.expected
+        return (
+            clean
+            and self.expected <= self.deliveries <= self.expected + self.surplus
+            and self.ends == self.expected_ends
+        )
 
     def __str__(self) -> str:
         told = [f"{self.deliveries:,} of {self.expected:,} deliveries"]
@@ -64,6 +78,7 @@ class Verdict:
                 ("gaps", self.gaps),
                 ("repeats", self.repeats),
                 ("drops", self.drops),
+                ("ends", self.ends),
             )
             if count
         ]
@@ -81,20 +96,34 @@ class Trial:
         self.verdict = Verdict()
         self._published = 0
 
-    def subscribe(self, count: int, *, replay: bool = False) -> None:
-        """Open streams and wait until all stand."""
-        request = self.server.subject.subscribe_request(CHANNEL, replay=replay)
-        self.crowd.open(self.server.address, request, count)
+    def subscribe(
+        self,
+        count: int,
+        *,
+        replay: bool = False,
+        stalls: bool = False,
+        receive_bytes: int | None = None,
+    ) -> None:
+        """Open streams and wait until all stand; those that stall are never read afterwards."""
+        command = Open(
+            address=self.server.address,
+            request=self.server.subject.subscribe_request(CHANNEL, replay=replay),
+            count=count,
+            stalls=stalls,
+            receive_bytes=receive_bytes,
+        )
+        self.crowd.open(command)
 
     @contextlib.contextmanager
-    def publisher(self) -> Iterator[Publisher]:
+    def publisher(self, event_bytes: int | None = None) -> Iterator[Publisher]:
         """A publisher; there is one in a trial, since events are numbered from 1."""
         subject = self.server.subject
 
         def request(data: bytes) -> bytes:
             return subject.publish_request(CHANNEL, data)
 
-        with Publisher(self.server.address, request, self.size.event_bytes) as publisher:
+        size = event_bytes or self.size.event_bytes
+        with Publisher(self.server.address, request, size) as publisher:
             try:
                 yield publisher
             finally:
@@ -168,6 +197,7 @@ class Trial:
         verdict.gaps = sum(process.gaps for process in told)
         verdict.repeats = sum(process.repeats for process in told)
         verdict.drops = sum(process.drops for process in told)
+        verdict.ends = sum(process.ends for process in told)
         failures = [process.first_failure for process in told if process.first_failure]
         verdict.trouble += failures[:1]
 

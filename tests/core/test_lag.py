@@ -141,12 +141,16 @@ def test_what_is_evicted_and_what_is_dropped_are_one_gap() -> None:
     assert [gap["reason"] for gap in sink.gaps] == ["lagged"]
 
 
-def test_who_lags_from_a_position_that_is_gone_is_told_what_is_not_known() -> None:
+def test_who_has_not_had_everything_once_does_not_lag_however_far_behind() -> None:
     bench = Bench(news=ChannelOptions(max_frames=5, max_lag_frames=3))
     bench.publish("news", *map(str, range(1, 11)))
     sink, subscriber = bench.pause("news", last_id=b"e-2")
     bench.resume(subscriber)
-    assert outline(sink) == ["gap e-7 None", "8", "9", "10"]
+    assert outline(sink) == ["gap e-5 None", "6", "7", "8", "9", "10"]
+    subscriber.pause()
+    bench.publish("news", *map(str, range(11, 16)))
+    bench.resume(subscriber)
+    assert outline(sink)[6:] == ["gap e-12 2", "13", "14", "15"]
 
 
 def test_who_lags_again_is_told_again_of_what_it_lost_since() -> None:
@@ -173,9 +177,11 @@ def test_who_is_paused_by_every_write_is_told_of_every_loss() -> None:
     assert all(one <= other for one, other in pairwise(map(offset, sink.events)))
 
 
-def test_who_lags_after_a_gap_that_had_to_come_first_is_told_of_both() -> None:
+def test_who_lags_later_after_a_gap_that_had_to_come_first_is_told_of_both() -> None:
     bench = Bench(news=DROP_3)
     sink, subscriber = bench.pause("news", last_id=b"nonsense")
+    bench.resume(subscriber)
+    subscriber.pause()
     bench.publish("news", *"12345")
     bench.resume(subscriber)
     assert [gap["reason"] for gap in sink.gaps] == ["malformed", "lagged"]

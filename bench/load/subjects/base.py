@@ -11,6 +11,10 @@ class Subject(Protocol):
     name: str
     replays: bool
     """Whether it keeps events for those who join later."""
+    drains: bool
+    """Whether it ends its streams itself when it is told to stop."""
+    stall_timeout_seconds: float | None
+    """After so long it closes who reads nothing; None: never."""
 
     def missing(self) -> str | None:
         """Why it cannot be run on this machine; None when it can."""

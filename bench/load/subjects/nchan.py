@@ -67,6 +67,8 @@ class Nchan:
 
     name = "nchan"
     replays = True
+    drains = True
+    stall_timeout_seconds: float | None = None
 
     def missing(self) -> str | None:
         if _nginx() is None or not _MODULE.exists():

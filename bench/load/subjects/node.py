@@ -14,6 +14,8 @@ class Node:
 
     name = "node"
     replays = False
+    drains = False
+    stall_timeout_seconds: float | None = None
 
     def missing(self) -> str | None:
         return None if shutil.which("node") else "node is not installed: apt-get install nodejs"

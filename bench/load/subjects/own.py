@@ -13,6 +13,8 @@ class SseServer:
 
     name = "sse_server"
     replays = True
+    drains = True
+    stall_timeout_seconds: float | None = 30.0
 
     def missing(self) -> str | None:
         if importlib.util.find_spec("sse_server") is None:

@@ -70,6 +70,7 @@ class Group:
 
         `told` is the last id it was sent.
         """
+        member.stood = True
         member.slow = False
         lane = self.open
         newest = self.newest

@@ -58,6 +58,9 @@ class Lane:
         self.queued = False
         group = self.group
         log = pump.log
+        if not self.members:
+            group.settle(self)
+            return 1
         for window in group.windows:
             if window.lost > self.place:
                 return self._dissolve()
@@ -96,7 +99,7 @@ class Lane:
         group = self.group
         newest = pump.log.newest
         self.seen_before = self.seen
-        if not self.members or pump.now < self.wrote_at + group.hub.heartbeats.shortest:
+        if pump.now < self.wrote_at + group.hub.heartbeats.shortest:
             self.place = newest
             group.settle(self)
             return 1

@@ -48,6 +48,7 @@ class Subscriber:
         "slot",
         "slow",
         "start",
+        "stood",
         "write",
     )
 
@@ -64,6 +65,7 @@ class Subscriber:
         self.slot = 0  # its index in the lane
         self.queued = False
         self.paused = False
+        self.stood = False  # it has had everything once
         self.slow = False  # it has been paused since it last had everything
         self.farewell: bytes | None = None  # to be said when it has everything
 
@@ -95,7 +97,9 @@ class Subscriber:
         """Source: its transport is full."""
         if self.group is None or self.paused:
             return
-        self.paused = self.slow = True
+        self.paused = True
+        # Who replays a long past fills its transport however fast it reads: it does not lag yet.
+        self.slow = self.stood
         self.group.hub.paused(self)
         self.leave_lane()
 

@@ -6,6 +6,7 @@ What a platform does not have is left out: Linux has all of them, macOS some.
 from __future__ import annotations
 
 import socket
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,14 @@ def tune(listening: socket.socket, options: SocketOptions) -> None:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in _tcp_options(options):
         listening.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def forget_on_close(connected: socket.socket) -> None:
+    """Have the kernel reset the connection when it is closed, and keep nothing of it.
+
+    For a peer that takes nothing: what is unsent would stay until the user timeout.
+    """
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _tcp_options(options: SocketOptions) -> Iterator[tuple[int, int]]:

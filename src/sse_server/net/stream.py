@@ -7,9 +7,12 @@ bookkeeping are gone as soon as nobody needs them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from typing import TYPE_CHECKING
 
 from sse_server.http.chunked import LAST_CHUNK, chunked
+from sse_server.net.socket_options import forget_on_close
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from sse_server.http.response import EventStream
     from sse_server.net.site import Site
     from sse_server.wire.flow import Framing, Source
+
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
 class Stream(asyncio.Protocol):
@@ -65,8 +70,12 @@ class Stream(asyncio.Protocol):
         self._source.finish(self._framing([farewell]))
 
     def abort(self, reason: CloseReason) -> None:
-        """End it now; what is not sent yet is thrown away."""
+        """End it now; what is not sent yet is thrown away, by the kernel as well."""
         self._source.gone(reason)
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None and sock.family in _INTERNET:
+            with contextlib.suppress(OSError):  # it may be closed already
+                forget_on_close(sock)
         self._transport.abort()
 
     def pause_writing(self) -> None:

@@ -1,46 +1,16 @@
-"""What a server is put through. A new scenario is one decorated function."""
+"""Connect, idle, fan-out, latency, replay: what every day asks of a server."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
+from bench.load.scenarios.registry import scenario
 from bench.load.trial import Trial
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """A way to measure a server, and the figures of its table."""
-
-    name: str
-    title: str
-    shown: tuple[str, ...]
-    run: Callable[[Trial], None]
-    replays: bool = False
-    """Whether it is only for servers that keep events."""
-
-
-SCENARIOS: dict[str, Scenario] = {}
-"""In the order in which they are run and shown."""
 
 _DELIVERY = ("us_per_delivery", "deliveries_per_second", "p50_ms", "p99_ms", "p999_ms")
 _SHARES = ("server_percent", "waited_percent", "driver_percent", "events_per_read")
 
-
 _MAX_POURED = 40_000
 """A bound against a server that accepts without end; more than any delivers in the time given, so
 that all are measured for equally long."""
-
-
-def scenario(
-    name: str, title: str, *shown: str, replays: bool = False
-) -> Callable[[Callable[[Trial], None]], Callable[[Trial], None]]:
-    """Enter a function into the registry; it fills `trial.figures`."""
-
-    def enter(run: Callable[[Trial], None]) -> Callable[[Trial], None]:
-        SCENARIOS[name] = Scenario(name=name, title=title, shown=shown, run=run, replays=replays)
-        return run
-
-    return enter
 
 
 @scenario(
