@@ -223,6 +223,9 @@ class Subscriber:
     def _read_alone(self, log: Log, group: Group) -> Burst | None:
         windows, place, budget = self.windows, self.place, log.options.max_burst_bytes
         affected = losers(windows, place, self.start.forgiven if self.start else None)
+        if not (affected or self.slow):  # nearly always; a policy takes longer than reading
+            unharmed = read(windows, place, log.newest, budget)
+            return None if unharmed is None else log.burst(unharmed, group.framing)
         policy = self.policy
         goes_on = not affected or policy.after_gap is AfterGap.EARLIEST
         if goes_on and self.lags:
