@@ -84,7 +84,7 @@ def test_nothing_acknowledged_after_a_kill_is_lost(serve: Serve) -> None:
 def test_a_network_that_delays_stalls_and_cuts_loses_and_repeats_nothing(serve: Serve) -> None:
     served = serve()
     random = Random(11)
-    with BadNetwork(served.port, random, bytes_to_cut=6_000) as network:
+    with BadNetwork(served.port, random, bytes_to_cut=2_500) as network:
         followers = [Follower(network.port, last_event_id="earliest") for _ in range(CLIENTS)]
 
         async def main() -> None:
