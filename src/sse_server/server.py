@@ -215,10 +215,11 @@ class Server:
         site = self._site
         site.draining = True
         until = site.loop.time() + self._options.drain_seconds
-        for connection in list(site.connections):
-            connection.close_when_idle()
         self._engine.shut("the server is shutting down: publish to the next one")
         await self._engine.settled()
+        # The loop has come round: what clients had sent by then is read, and not thrown back.
+        for connection in list(site.connections):
+            connection.close_when_idle()
         farewell = self._farewell(until - site.loop.time())
         for stream in list(site.streams):
             stream.finish(farewell.block())

@@ -107,6 +107,8 @@ def test_a_client_that_keeps_an_answered_connection_open_does_not_hold_up_the_en
         running.run(running.server.close())
         assert time.monotonic() - started < 7.0
         answers = [client.read_answer() for client in clients]
-        assert {answer.status for answer in answers} == {200}
+        # 503: what had not arrived when the end was asked for. Nobody is reset.
+        assert {answer.status for answer in answers} <= {200, 503}
+        assert 200 in {answer.status for answer in answers}
         assert answers[-1].fields["connection"] == "close"
         assert crowd.told().ends == 500

@@ -102,9 +102,13 @@ class Connection(asyncio.Protocol):
             self._finish(self._machine.refuse(error))
 
     def close_when_idle(self) -> None:
-        """Drain: end it, at once when no request is being answered, else with the answer."""
-        if self._machine.phase is not Phase.ANSWERING:
+        """Drain: end it, at once between requests, else with the answer to what is being sent."""
+        phase = self._machine.phase
+        if phase is Phase.IDLE:
             self._transport.close()
+        elif phase in (Phase.HEAD, Phase.BODY):
+            soon = self._site.loop.time() + self._site.options.linger_seconds
+            self.deadline = min(self.deadline, soon)
 
     def abort(self) -> None:
         """End it now."""
