@@ -1,0 +1,64 @@
+"""`sse-server serve`: serve until a signal."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from sse_server._version import __version__
+from sse_server.cli.exits import EXIT_OK, EXIT_USAGE
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sse_server.server import Server
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Take this command's part of the command line."""
+    parser = commands.add_parser("serve", help="serve event streams", allow_abbrev=False)
+    parser.add_argument(
+        "--bind",
+        action="append",
+        metavar="HOST:PORT",
+        help="address to listen on, or unix:PATH; may be repeated (default: 127.0.0.1:8000)",
+    )
+    parser.add_argument(
+        "--allow-anonymous",
+        action="store_true",
+        help="let everyone who can reach it subscribe and publish, from any address",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve; returns the exit code."""
+    from sse_server.errors import ConfigurationError  # noqa: PLC0415 (a missing package is told)
+    from sse_server.node.process import serve  # noqa: PLC0415
+    from sse_server.server import ServerOptions  # noqa: PLC0415
+
+    options = ServerOptions(
+        bind=tuple(arguments.bind or ServerOptions().bind),
+        allow_anonymous=arguments.allow_anonymous,
+    )
+    try:
+        serve(options, _announce)
+    except ConfigurationError as error:
+        print(f"sse-server: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    return EXIT_OK
+
+
+def _announce(server: Server) -> None:
+    """Say where it serves, and show the way to a first event."""
+    for address in server.addresses:
+        if address.startswith("unix:"):
+            option, base = f"--unix-socket {address.removeprefix('unix:')} ", "http://localhost"
+        else:
+            option, base = "", f"http://{address}"
+        print(
+            f"sse-server {__version__} serves on {address}\n"
+            f"  subscribe: curl -N {option}{base}/events/news\n"
+            f"  publish:   curl {option}-d 'hello' {base}/events/news",
+            flush=True,
+        )
