@@ -73,6 +73,18 @@ def test_who_comes_back_with_an_old_position_is_told_a_recent_one(others: int) -
     assert beats(caught_up)[1:] == beats(nothing_to_read)[1:] == [b":\n"]
 
 
+def test_who_was_paused_with_nothing_to_read_is_told_a_recent_position() -> None:
+    bench = Bench()
+    sink, subscriber = bench.join("news")
+    bench.publish("news", "1")
+    bench.publish("other", "2")
+    bench.run()
+    subscriber.pause()
+    subscriber.resume()
+    pass_seconds(bench, 16)
+    assert sink.last_id == "e-2"
+
+
 def test_who_changes_its_channels_is_told_a_recent_position() -> None:
     bench = Bench()
     sink, subscriber = bench.join("news")

@@ -169,7 +169,8 @@ class Subscriber:
             return 1
         burst = self._read(pump.log, group)
         if burst is None:
-            self._stand(group, pump.log.newest, self.place)
+            # It was paused, say, and its place may be beyond the last id that it was sent.
+            self._stand(group, pump.log.newest, told=0)
             return 1
         self.place = burst.place
         if self.start is not None and burst.place >= self.start.until:
