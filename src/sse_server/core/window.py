@@ -113,7 +113,7 @@ class Window:
         # Where conflated: the newest offset of each key, oldest first.
         self.current: dict[str | None, int] | None = {} if options.is_conflated else None
         self.head = 0
-        self.bytes = 0
+        self.bytes = 0  # of its frames
         self.longest = 0  # no block is longer; never lowered while there are frames
         self.total = 0  # frames ever appended to this object
         self.newest = lost  # nothing beyond it has ever been appended
