@@ -15,9 +15,6 @@ from sse_server.http.heads import EVENT_STREAM_FIELDS
 from sse_server.http.request import Request
 from sse_server.http.response import Answer, Endpoint, EventStream, Response, error_response
 
-NO_STORE = (b"cache-control", b"no-store")
-"""For answers that are another's a moment later."""
-
 METHODS = (
     # RFC 9110 section 9.3 and RFC 5789.
     *(b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE"),
@@ -94,7 +91,10 @@ class Router:
         if methods is not None and method in methods:
             return methods[method]
         if method not in _KNOWN_METHODS:
-            raise UnknownMethod(f"{quoted(method.decode('latin-1'))} is no method of HTTP's")
+            raise UnknownMethod(
+                f"{quoted(method.decode('latin-1'))} is no method of HTTP's: OPTIONS says what "
+                "this address takes"
+            )
         if request.path == b"*":
             if method != b"OPTIONS":
                 raise InvalidRequest("only OPTIONS can be sent to *")
