@@ -177,3 +177,14 @@ def test_an_unknown_method_is_told_where_to_find_the_known_ones(router: Router) 
     message = value_of(respond(router, get(b"/events", method=b"BREW")))["message"]
     assert isinstance(message, str)
     assert message.endswith("OPTIONS says what this address takes")
+
+
+def test_a_router_tells_what_was_added(router: Router) -> None:
+    assert sorted(router.routes) == [
+        (b"GET", "/channels"),
+        (b"GET", "/channels/{channel}"),
+        (b"GET", "/channels/{channel}/events"),
+        (b"GET", "/events"),
+        (b"POST", "/events"),
+        (b"POST", "/events/{channel}"),
+    ]

@@ -54,6 +54,15 @@ class Router:
         assert method not in methods, (method, pattern)
         methods[method] = endpoint
 
+    @property
+    def routes(self) -> list[tuple[bytes, str]]:
+        """The (method, pattern) pairs that were added."""
+        at = {path.decode(): methods for path, methods in self._exact.items()}
+        for prefix, ends in self._around.items():
+            for suffix, methods in ends:
+                at[f"{prefix.decode()}{{channel}}{suffix.decode()}"] = methods
+        return [(method, pattern) for pattern, methods in at.items() for method in methods]
+
     def __call__(self, request: Request) -> Answer | Awaitable[Answer]:
         """Answer `request`. The answer to HEAD carries GET's body: the machine leaves it out."""
         try:
