@@ -267,10 +267,12 @@ def test_opening_has_the_times_to_wait_that_it_has() -> None:
     assert f"`retry:` of {min(times):,} to {max(times):,} ms" in PAGE
 
 
-def test_links_within_the_page_lead_somewhere() -> None:
+def test_links_into_the_page_lead_somewhere() -> None:
     titles = re.findall(r"(?m)^#+ (.*)$", PROSE)
     anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
-    assert set(re.findall(r"\]\(#([^)]+)\)", PROSE)) <= anchors
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(#([^)]+)\)", PROSE) + re.findall(r"\(docs/http\.md#([^)]+)\)", readme)
+    assert set(links) <= anchors
 
 
 @pytest.mark.parametrize("section", cases(SECTIONS, with_page=False))
