@@ -135,3 +135,8 @@ def test_the_answer_to_head_subscribes_nobody(site: Site) -> None:
     assert isinstance(answer, Response)
     assert dict(answer.headers)[b"content-type"] == b"text/event-stream"
     assert site.hub.subscribers == 0
+
+
+def test_a_channel_in_the_query_beside_one_in_the_path_is_refused(site: Site) -> None:
+    assert site.status(b"/events/news", b"channel=other") == 400
+    assert site.status(b"/events/news", b"other=channel") == 200

@@ -15,9 +15,6 @@ from sse_server.http.heads import EVENT_STREAM_FIELDS
 from sse_server.http.request import Request
 from sse_server.http.response import Answer, Endpoint, EventStream, Response, error_response
 
-NO_STORE = (b"cache-control", b"no-store")
-"""For answers that are another's a moment later."""
-
 METHODS = (
     # RFC 9110 section 9.3 and RFC 5789.
     *(b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE"),
@@ -57,6 +54,15 @@ class Router:
         assert method not in methods, (method, pattern)
         methods[method] = endpoint
 
+    @property
+    def routes(self) -> list[tuple[bytes, str]]:
+        """The (method, pattern) pairs that were added."""
+        at = {path.decode(): methods for path, methods in self._exact.items()}
+        for prefix, ends in self._around.items():
+            for suffix, methods in ends:
+                at[f"{prefix.decode()}{{channel}}{suffix.decode()}"] = methods
+        return [(method, pattern) for pattern, methods in at.items() for method in methods]
+
     def __call__(self, request: Request) -> Answer | Awaitable[Answer]:
         """Answer `request`. The answer to HEAD carries GET's body: the machine leaves it out."""
         try:
@@ -94,7 +100,10 @@ class Router:
         if methods is not None and method in methods:
             return methods[method]
         if method not in _KNOWN_METHODS:
-            raise UnknownMethod(f"{quoted(method.decode('latin-1'))} is no method of HTTP's")
+            raise UnknownMethod(
+                f"{quoted(method.decode('latin-1'))} is no method of HTTP's: OPTIONS says what "
+                "this address takes"
+            )
         if request.path == b"*":
             if method != b"OPTIONS":
                 raise InvalidRequest("only OPTIONS can be sent to *")

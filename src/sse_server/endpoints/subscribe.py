@@ -83,6 +83,11 @@ class SubscribeEndpoint:
 
     def by_path(self, request: Request) -> EventStream:
         """`GET /events/{channel}`."""
+        if request.query and request.parameter(b"channel") is not None:
+            raise InvalidRequest(
+                "the address names a channel in its path and in its query: to follow several, "
+                "name them all in the query of /events"
+            )
         return self._stream(request, [channel_in_path(request.path, _PREFIX)])
 
     def by_query(self, request: Request) -> EventStream:

@@ -7,6 +7,7 @@ ambiguous or too large is refused here.
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import NamedTuple, NoReturn
 
 import h11
@@ -148,13 +149,10 @@ def _parse_any(head: bytes) -> ParsedHead:
     try:
         event = connection.next_event()
     except h11.RemoteProtocolError as error:
-        status = error.error_status_hint
         fault = str(error).partition(": b")[0]  # without the client's own bytes
-        refuse(
-            f"the head of the request is not HTTP/1.1: {fault}",
-            status,
-            "bad-request" if status == 400 else "not-implemented",  # noqa: PLR2004 (a status)
-        )
+        if error.error_status_hint == HTTPStatus.NOT_IMPLEMENTED:
+            refuse(f"this is not done here: {fault}", 501, "not-implemented")
+        refuse(f"the head of the request is not HTTP/1.1: {fault}")
     assert isinstance(event, h11.Request), "the head was complete"
     headers = tuple([(name, value) for name, value in event.headers])
     # RFC 9110 section 2.5: a later minor version is read as the latest one known.
