@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -127,14 +128,14 @@ def test_it_tries_again_with_the_same_id_until_it_is_taken() -> None:
 
 def test_it_gives_up_in_time() -> None:
     with Scripted(BUSY) as server:
-        result = run("publish", "news", "x", "--url", server.url, "--timeout", "0.5")
-    assert complaint(result, 1) == "not now"
+        complaint(run("publish", "news", "x", "--url", server.url, "--timeout", "1"), 1)
     url = f"http://127.0.0.1:{find_free_port()}"
     result = run("publish", "news", "x", "--url", url, "--timeout", "0.3")
     assert "Connection refused" in complaint(result, 1)
-    with Scripted((503, {"Retry-After": "3600"}, b"")) as server:
+    with Scripted((503, {"Retry-After": "3600"}, b'{"message":"not today"}')) as server:
         result = run("publish", "news", "x", "--url", server.url)
-    assert "503" in complaint(result, 1)
+    assert complaint(result, 1) == "not today"
+    assert len(server.requests) == 1
 
 
 def test_what_is_no_sse_server_is_told() -> None:
@@ -234,8 +235,23 @@ def test_whoever_writes_lines_waits_while_the_server_is_away(serve: Serve) -> No
         assert process.stdout is not None
         printed = process.stdout.read().decode().splitlines()
         assert process.wait() == 0
-    assert len(printed) == written // 128
-    assert data(served.url, "log")[:1_000] == [f"{number:0127}" for number in range(1_000)]
+    lines = [f"{number:0127}" for number in range(written // 128)]
+    assert len(printed) == len(lines)
+    assert data(served.url, "log") == lines[:1_000]  # a page
+
+
+def test_httpx_is_imported_by_who_needs_it_and_missed_in_one_line() -> None:
+    script = """
+import contextlib, sys
+from sse_server.cli import main
+with contextlib.suppress(SystemExit):
+    main(["--version"])
+assert "httpx" not in sys.modules
+sys.modules["httpx"] = None
+sys.exit(main(["publish", "news", "x"]))
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert "the package httpx is missing" in complaint(result, 2)
 
 
 def test_a_reader_of_ids_that_leaves_is_told_in_one_line(serve: Serve) -> None:

@@ -292,6 +292,6 @@ def test_a_stream_that_is_silent_for_too_long_is_given_up(serve: Serve) -> None:
             *("tail", "news", "--all-since", "earliest", "--count", "1", "--silence", "1.5"),
             *("--url", proxy.url, *SOON),
         )
-        assert proxy.streams == 2
+        assert proxy.streams >= 2
     assert (result.returncode, result.stdout) == (0, b"hello\n")
     assert b"is lost: timed out; reconnecting" in result.stderr
