@@ -176,7 +176,12 @@ class Story:
             process = subprocess.Popen(
                 command,
                 cwd=self._folder,
-                env={**os.environ, "PATH": PATH_OF_THIS_ENVIRONMENT},
+                env={
+                    **os.environ,
+                    "PATH": PATH_OF_THIS_ENVIRONMENT,
+                    # Where it names no server it means the one of the page's port.
+                    "SSE_SERVER_URL": f"http://127.0.0.1:{self._port}",
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
