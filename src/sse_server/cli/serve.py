@@ -37,11 +37,11 @@ def run(arguments: argparse.Namespace) -> int:
     from sse_server.node.process import serve  # noqa: PLC0415
     from sse_server.server import ServerOptions  # noqa: PLC0415
 
-    options = ServerOptions(
-        bind=tuple(arguments.bind or ServerOptions().bind),
-        allow_anonymous=arguments.allow_anonymous,
-    )
     try:
+        options = ServerOptions(
+            bind=tuple(arguments.bind or ServerOptions().bind),
+            allow_anonymous=arguments.allow_anonymous,
+        )
         serve(options, _announce)
     except ConfigurationError as error:
         print(f"sse-server: {error}", file=sys.stderr)
