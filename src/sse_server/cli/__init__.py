@@ -13,7 +13,7 @@ from sse_server.cli.exits import EXIT_USAGE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_COMMANDS = ("serve",)
+_COMMANDS = ("serve", "check_config")
 """Modules of this package."""
 
 
