@@ -55,7 +55,7 @@ def test_what_can_be_taken_over_is_and_streams_go_on(serve: Serve, file: Path) -
             "[hub.log]\nmax_bytes = 5\n[channels.'a*']\nmax_frames = 3\n"
             "[logging]\nlevel = 'warning'\n"
         )
-        _reload(served, "started again to change: hub.log.max_bytes, channels, hub.lane_size\n")
+        _reload(served, "started again to change: hub.log.max_bytes, channels, hub.lane_size")
         assert _allowed(client) == APP
         client.post("/events/news", "still here")
         client.read_answer()
@@ -95,7 +95,7 @@ def test_flags_and_variables_win_again(serve: Serve, file: Path) -> None:
     with _open(served) as client:
         assert _allowed(client) == APP
         file.write_text("bind = ['127.0.0.1:1']\nrestart_seconds = 3\n[cors]\norigins = []\n")
-        _reload(served, "changed: drain_seconds, restart_seconds\n")
+        _reload(served, "changed: drain_seconds, restart_seconds")
         assert _allowed(client) == APP
     assert "started again" not in served.log()
 

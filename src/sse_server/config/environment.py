@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 FILE_VARIABLE = "SSE_SERVER_CONFIG"
 """Names the TOML file."""
-OTHER_VARIABLES = frozenset((FILE_VARIABLE,))
-"""Variables that begin like ours and are read elsewhere."""
+OTHER_VARIABLES = frozenset((FILE_VARIABLE, "SSE_SERVER_URL", "SSE_SERVER_TOKEN"))
+"""Begin like ours and are read elsewhere: the last two by the commands publish and tail."""
 
 _KEY_OF = {key.variable: key for key in KEYS.values()}
 assert len(_KEY_OF) == len(KEYS), "two keys have one variable"
