@@ -63,7 +63,7 @@ def test_only_what_is_reloadable_is_taken_over_and_the_rest_is_named() -> None:
 def test_secrets_are_masked() -> None:
     assert Secret().mask("under the mat") == "***"
     mask = SecretInUrl().mask
-    assert mask("redis://user:p@ss@host:1/0?a=@") == "redis://***@host:1/0?a=@"
+    assert mask("redis://user:p@s/s?\n#@host:1/0") == "redis://***@host:1/0"
     assert mask("memory:") == "memory:"
 
 

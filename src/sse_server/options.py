@@ -58,8 +58,8 @@ class SecretInUrl(Secret):
     """Marks a URL, in which a password is not to be shown."""
 
     def mask(self, value: object) -> str:
-        """All but what stands between `://` and the last `@` of the authority."""
-        return sub(r"(?<=://)[^/?#]*@", "***@", str(value))
+        """All but what stands between `://` and the last `@`: a password may have any character."""
+        return sub(r"(?s)(?<=://).*@", "***@", str(value))
 
 
 @dataclass(frozen=True, slots=True)
