@@ -17,7 +17,7 @@ PEERS := tests/peers/node_modules
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help serve check format test test-slow bench lock clean test-packages test-peers
+.PHONY: help serve check format docs test test-slow bench lock clean test-packages test-peers
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -34,6 +34,9 @@ check: $(VENV)/.dev ## formatting, lint, types, import contracts
 format: $(VENV)/.dev ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.runtime ## remake docs/configuration.md and the example file from the options
+	$(BIN)/python -m sse_server.config.reference docs/configuration.md systemd/sse-server.toml
 
 test: $(VENV)/.dev test-peers ## all tests but the slow ones (PYTEST_ARGS=…)
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)

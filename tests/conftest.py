@@ -44,12 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def require_peer(name: str, *, present: bool, reason: str) -> None:
     """Skip the test, by name and with the reason, when a peer is absent.
 
-    With SSE_SERVER_REQUIRE_PEERS=1, as in CI, an absent peer fails the test instead.
+    With TESTS_REQUIRE_PEERS=1, as in CI, an absent peer fails the test instead.
     """
     if present:
         return
     message = f"{name} is absent: {reason}"
-    if os.environ.get("SSE_SERVER_REQUIRE_PEERS") == "1":
+    if os.environ.get("TESTS_REQUIRE_PEERS") == "1":
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
 

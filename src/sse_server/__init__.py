@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from sse_server._version import __version__
 
 if TYPE_CHECKING:
-    from sse_server.core.hub import HubOptions
+    from sse_server.core.hub_options import HubOptions
     from sse_server.core.log import LogOptions
     from sse_server.core.policy import AfterGap, LagPolicy
     from sse_server.core.window import ChannelOptions
@@ -56,7 +56,7 @@ _HOMES = {
     "ConnectionOptions": "sse_server.net.site",
     "CorsOptions": "sse_server.endpoints.cors",
     "Event": "sse_server.wire.event",
-    "HubOptions": "sse_server.core.hub",
+    "HubOptions": "sse_server.core.hub_options",
     "InvalidChannel": "sse_server.errors",
     "InvalidEvent": "sse_server.errors",
     "LagPolicy": "sse_server.core.policy",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import orjson
 
 from sse_server.auth.anonymous import AnonymousGuard, check_bind
-from sse_server.core.hub import Hub, HubOptions
+from sse_server.core.hub import Hub
+from sse_server.core.hub_options import HubOptions
 from sse_server.core.presence import presence_channel
 from sse_server.endpoints.channels import ChannelsEndpoint
 from sse_server.endpoints.cors import Cors, CorsOptions
@@ -24,7 +26,7 @@ from sse_server.endpoints.subscribe import SubscribeEndpoint
 from sse_server.engines.base import Publication, Receipt
 from sse_server.engines.gated import GatedEngine
 from sse_server.engines.idempotency import IdempotencyOptions
-from sse_server.engines.memory import MemoryEngine
+from sse_server.engines.schemes import make_engine
 from sse_server.errors import ServerClosed
 from sse_server.http.http1 import Http1Options
 from sse_server.net.address import parse_address
@@ -32,6 +34,7 @@ from sse_server.net.farewell import Farewell
 from sse_server.net.listener import Listener, listen
 from sse_server.net.site import ConnectionOptions, Site
 from sse_server.net.timer import Timer
+from sse_server.options import RELOADABLE, Bounds, Options, SecretInUrl, take_over
 from sse_server.wire.channel_name import check_channel
 from sse_server.wire.event import Event
 
@@ -46,22 +49,37 @@ _LEAST_RATE = 1_000  # streams a second that a server lets in, where none was bu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerOptions:
+class ServerOptions(Options):
     """Everything that can be set, by the module that it steers."""
 
     bind: tuple[str, ...] = ("127.0.0.1:8000",)
     """`HOST:PORT`, `[V6]:PORT` or `unix:PATH`; empty: no listener, for tests of one's own."""
+    engine: Annotated[str, SecretInUrl()] = "memory:"
+    """What orders events and keeps them, as a URL. `memory:` keeps what the log of the hub has room
+    for, and it is gone with the process."""
     allow_anonymous: bool = False
     """Let everyone who can reach a listener do everything. For closed networks."""
-    drain_seconds: float = 5.0
+    drain_seconds: Annotated[float, Bounds(0, 3_600), RELOADABLE] = 5.0
     """How long `close` waits for clients to take what they have been sent."""
-    restart_seconds: float = 1.0
+    restart_seconds: Annotated[float, Bounds(0, 3_600), RELOADABLE] = 1.0
     """How long it takes until the next server listens: clients are told to come back after that."""
     hub: HubOptions = field(default_factory=HubOptions)
     http1: Http1Options = field(default_factory=Http1Options)
     cors: CorsOptions = field(default_factory=CorsOptions)
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
     idempotency: IdempotencyOptions = field(default_factory=IdempotencyOptions)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be served with.
+
+        Raises:
+            ConfigurationError: an address is malformed, or reachable by strangers who need not say
+                who they are; or there is no such engine.
+        """
+        Options.__post_init__(self)
+        for bind in self.bind:
+            check_bind(parse_address(bind).host, allow_anonymous=self.allow_anonymous)
+        make_engine(self.engine, time.monotonic, self.idempotency)
 
 
 class Server:
@@ -72,16 +90,8 @@ class Server:
     """
 
     def __init__(self, options: ServerOptions | None = None) -> None:
-        """Nothing is bound before `start`.
-
-        Raises:
-            ConfigurationError: an address is malformed, or reachable by strangers who need not say
-                who they are.
-        """
-        self._options = options = options or ServerOptions()
-        self._addresses = [parse_address(bind) for bind in options.bind]
-        for address in self._addresses:
-            check_bind(address.host, allow_anonymous=options.allow_anonymous)
+        """Nothing is bound before `start`."""
+        self._options = options or ServerOptions()
         self._listeners: list[Listener] = []
         self._background: set[asyncio.Future[list[Receipt]]] = set()
         self._unready: str | None = "the server is starting"
@@ -90,6 +100,11 @@ class Server:
     def addresses(self) -> list[str]:
         """Where it listens, as `HOST:PORT` or `unix:PATH`."""
         return [str(listener.address) for listener in self._listeners]
+
+    @property
+    def options(self) -> ServerOptions:
+        """What it serves with now."""
+        return self._options
 
     @property
     def hub(self) -> Hub:
@@ -103,14 +118,14 @@ class Server:
             ConfigurationError: an address cannot be had.
         """
         self._loop = loop = asyncio.get_running_loop()
-        engine = MemoryEngine(loop.time, self._options.idempotency)
+        engine = make_engine(self._options.engine, loop.time, self._options.idempotency)
         self._hub = Hub(self._options.hub, engine.positions, wake=self._wake_pump, clock=loop.time)
         self._engine = GatedEngine(engine, self._hub)
         await self._engine.start(self._hub.deliver)
         self._site = Site(self._endpoint(), self._options.connection, self._options.http1, loop)
         try:
-            for address in self._addresses:
-                self._listeners.append(await listen(address, self._site))
+            for bind in self._options.bind:
+                self._listeners.append(await listen(parse_address(bind), self._site))
         except BaseException:
             for listener in self._listeners:
                 listener.close()
@@ -142,6 +157,24 @@ class Server:
         for publishing in self._background:
             publishing.cancel()
         await self._engine.close()
+
+    def reload(self, options: ServerOptions) -> list[str]:
+        """Go on with other options, as far as a running server can. Streams stay open.
+
+        Returns the fields that differ and need a new server, such as `hub.log.max_bytes`: they stay
+        as they are. `docs/configuration.md` says which do not. To be called in the server's loop.
+
+        Raises:
+            ServerClosed: the server has not been started, or is closed.
+            ConfigurationError: what is new does not go together with what has to stay.
+        """
+        if self._unready is not None:
+            raise ServerClosed(self._unready)
+        self._options, left = take_over(self._options, options)
+        self._hub.reload(self._options.hub)
+        self._site.reload(self._options.connection, self._options.http1)
+        self._site.endpoint = self._endpoint()
+        return [".".join(path) for path in left]
 
     async def publish(self, channel: str, event: Event | str | bytes) -> Receipt:
         """Publish one event; answers when the engine has it.

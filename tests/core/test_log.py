@@ -4,6 +4,7 @@ import pytest
 
 from sse_server.core.log import WINDOW_OVERHEAD_BYTES, Log, LogOptions
 from sse_server.core.window import FRAME_OVERHEAD_BYTES, ChannelOptions, Window
+from sse_server.errors import ConfigurationError
 from sse_server.http.chunked import chunked, plain
 from sse_server.wire.flow import Framing
 from tests.core.fakes import POSITIONS
@@ -251,3 +252,18 @@ def test_answers_are_remembered_up_to_a_bound_and_until_the_pump_is_dry() -> Non
     assert log._memo
     log.forget_bursts()
     assert not log._memo
+
+
+@pytest.mark.parametrize("pattern", ["", "a*b", "**", "a b", "x" * 201, "*a"])
+def test_what_is_no_pattern_is_refused(pattern: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no pattern"):
+        LogOptions(patterns=((pattern, ChannelOptions()),))
+
+
+@pytest.mark.parametrize(("first", "second"), [("a*", "a:b*"), ("*", "b"), ("a", "a"), ("a*", "a")])
+def test_a_pattern_that_can_never_hold_is_refused(first: str, second: str) -> None:
+    channel = ChannelOptions()
+    with pytest.raises(ConfigurationError, match="never holds"):
+        LogOptions(patterns=((first, channel), (second, channel)))
+    if first != second:
+        assert LogOptions(patterns=((second, channel), (first, channel)))

@@ -103,5 +103,5 @@ def test_event_streams_and_late_answers_say_it_too() -> None:
     "origin", ["null", "*", "app.example", "https://app.example/", "https://a b", "HTTPS://X", ""]
 )
 def test_what_is_no_origin_cannot_be_configured(origin: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"cors\.origins"):
+    with pytest.raises(ConfigurationError, match=r"CorsOptions\.origins"):
         CorsOptions(origins=(origin,))

@@ -60,7 +60,7 @@ def check_bind(host: str | None, *, allow_anonymous: bool) -> None:
     if allow_anonymous or host is None or is_loopback(host):
         return
     raise ConfigurationError(
-        setting="--bind",
+        setting="ServerOptions.bind",
         problem=f"{quoted(host)} can be reached from elsewhere, and nobody has to say who they are",
         mend=(
             "bind to 127.0.0.1 or a Unix socket, or add --allow-anonymous on a closed network or "

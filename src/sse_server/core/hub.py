@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sse_server.core.arrange import arrange
@@ -11,7 +10,8 @@ from sse_server.core.channel import Channel
 from sse_server.core.directory import Directory
 from sse_server.core.group import Group, GroupKey
 from sse_server.core.heartbeat import Heartbeats
-from sse_server.core.log import Log, LogOptions
+from sse_server.core.hub_options import HubOptions
+from sse_server.core.log import Log
 from sse_server.core.presence import Presence, presence_channel
 from sse_server.core.pump import Pump
 from sse_server.core.reading import known_count
@@ -30,25 +30,7 @@ if TYPE_CHECKING:
     from sse_server.wire.position import Positions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubOptions:
-    """How the hub keeps and delivers."""
-
-    log: LogOptions = field(default_factory=LogOptions)
-    lane_size: int = 512
-    """Members served in one step: 3.5 ms of writes, during which nothing else runs."""
-    writes_per_run: int = 512
-    """Writes after which the loop may take in publishes and handshakes."""
-    beside_limit: int = 16
-    """So many subscribers may follow a channel by themselves, beside the group of another channel
-    of theirs: publishing to it touches each of them."""
-    heartbeat_seconds: float = 15.0
-    """No stream is silent for longer. Below what closes silent connections: nginx and AWS load
-    balancers 60 s, Cloudflare 100 s. Infinite: no heartbeats."""
-    stall_timeout_seconds: float = 30.0
-    """A stream whose client has taken nothing for so long while something waited is closed."""
-    publish_wait_seconds: float = 0.1
-    """When those who wait for the pump are further behind, publishers are answered later."""
+__all__ = ("Hub", "HubOptions")
 
 
 class Hub:
@@ -204,6 +186,12 @@ class Hub:
         self.expire()
         self.heartbeats.beat(self.pump, now)
         self.stalls.sweep(now)
+
+    def reload(self, options: HubOptions) -> None:
+        """Go on with other options; they differ from the old ones in what is reloadable."""
+        self.options = options
+        self.heartbeats.change_interval(options.heartbeat_seconds)
+        self.stalls.timeout_seconds = options.stall_timeout_seconds
 
     def when_caught_up(self, call: Callable[[], None]) -> None:
         """Call this once, when nobody waits for the pump."""

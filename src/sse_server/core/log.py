@@ -4,12 +4,15 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 from sse_server.core.gap import Gap
 from sse_server.core.presence import PRESENCE_OPTIONS, SUFFIX
 from sse_server.core.reading import Reading, read
 from sse_server.core.window import FRAME_OVERHEAD_BYTES, ChannelOptions, Mark, Window
+from sse_server.errors import ConfigurationError, quoted
+from sse_server.options import Bounds, Options
+from sse_server.wire.channel_name import is_pattern, matches_all
 from sse_server.wire.flow import Framing
 from sse_server.wire.position import Positions
 
@@ -21,21 +24,38 @@ _MIN_DEAD = 1024  # so many dead windows may stand in a heap before it is made a
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogOptions:
+class LogOptions(Options):
     """How much of the past stays in memory."""
 
-    max_bytes: int = 256 * 1024 * 1024
+    max_bytes: Annotated[int, Bounds(1, 1 << 40)] = 256 * 1024 * 1024
     """All channels together, bookkeeping included; the oldest frame of all leaves first."""
     channel: ChannelOptions = field(default_factory=ChannelOptions)
     """For channels that no pattern names."""
     patterns: tuple[tuple[str, ChannelOptions], ...] = ()
     """(pattern, options): an exact name, `prefix*`, or `*`. The first that matches holds."""
-    max_burst_bytes: int = 64 * 1024
+    max_burst_bytes: Annotated[int, Bounds(1, 1 << 26)] = 64 * 1024
     """What one write may carry, unless a single event is larger. More would sit in the kernel."""
-    max_memo_bytes: int = 16 * 1024 * 1024
+    max_memo_bytes: Annotated[int, Bounds(0, 1 << 34)] = 16 * 1024 * 1024
     """Bursts that are kept for others at the same place until the pump runs dry."""
-    max_tombstones: int = 100_000
+    max_tombstones: Annotated[int, Bounds(0, 100_000_000)] = 100_000
     """Forgotten channels of which it is known what they lost."""
+
+    def __post_init__(self) -> None:
+        """Refuse patterns that name nothing.
+
+        Raises:
+            ConfigurationError: one is malformed, or stands behind one that names all that it does.
+        """
+        Options.__post_init__(self)
+        earlier: list[str] = []
+        for pattern, _ in self.patterns:
+            if not is_pattern(pattern):
+                raise _unfit(f"{quoted(pattern)} is no pattern", "write a channel, prefix* or *")
+            for other in earlier:
+                if matches_all(other, pattern):
+                    problem = f"{quoted(pattern)} never holds, since {quoted(other)} stands before"
+                    raise _unfit(problem, "put the narrower one first")
+            earlier.append(pattern)
 
     def of(self, channel: str) -> ChannelOptions:
         """The options that hold for a channel."""
@@ -46,6 +66,10 @@ class LogOptions:
             if pattern == channel or (pattern[-1:] == "*" and channel.startswith(pattern[:-1])):
                 return options
         return self.channel
+
+
+def _unfit(problem: str, mend: str) -> ConfigurationError:
+    return ConfigurationError(setting="LogOptions.patterns", problem=problem, mend=mend)
 
 
 class Readable(Hashable, Protocol):

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 class Stalls:
     """Ends who takes nothing for too long, or lags where that is not allowed."""
 
-    __slots__ = ("_timeout", "_watched")
+    __slots__ = ("_watched", "timeout_seconds")
 
     def __init__(self, timeout_seconds: float) -> None:
-        self._timeout = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         # Since when nothing was taken, and how much the transport held back then.
         self._watched: dict[Subscriber, tuple[float, int]] = {}
 
@@ -41,7 +41,7 @@ class Stalls:
             unsent = subscriber.sink.unsent
             if unsent < held:
                 self._watched[subscriber] = (now, unsent)
-            elif now - since >= self._timeout:
+            elif now - since >= self.timeout_seconds:
                 subscriber.close(CloseReason.SLOW)
                 continue
             if subscriber.policy.lag is LagPolicy.DISCONNECT and subscriber.lags:

@@ -8,13 +8,14 @@ ambiguous or too large is refused here.
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import NamedTuple, NoReturn
+from typing import Annotated, NamedTuple, NoReturn
 
 import h11
 
 from sse_server.errors import LimitExceeded, RemoteProtocolError
 from sse_server.http.fast_head import ParsedHead, parse_canonical
 from sse_server.http.request import Headers, Request
+from sse_server.options import RELOADABLE, Bounds, Options
 
 NOT_HTTP = "not-http"
 """The code of an error that gets no answer: the peer does not speak HTTP/1.x at all."""
@@ -36,16 +37,16 @@ _WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeadLimits:
+class HeadLimits(Options):
     """How large the head of a request may be."""
 
-    max_request_line_bytes: int = 8_192
+    max_request_line_bytes: Annotated[int, Bounds(64, 1 << 20), RELOADABLE] = 8_192
     """RFC 9112 section 3 asks for 8,000 at least; an address with 30 long channels fits."""
-    max_field_bytes: int = 8_192
+    max_field_bytes: Annotated[int, Bounds(64, 1 << 20), RELOADABLE] = 8_192
     """One header line: a large token or cookie fits. Servers and proxies agree on about this."""
-    max_fields: int = 100
+    max_fields: Annotated[int, Bounds(1, 10_000), RELOADABLE] = 100
     """A browser sends about 20, some proxies in front of it 10 more."""
-    max_head_bytes: int = 32_768
+    max_head_bytes: Annotated[int, Bounds(64, 1 << 24), RELOADABLE] = 32_768
     """All of it. Held per connection before anything is known of the client."""
 
 

@@ -28,7 +28,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_address(text: str, setting: str = "--bind") -> Address:
+def parse_address(text: str, setting: str = "ServerOptions.bind") -> Address:
     """Read `HOST:PORT`, `[V6]:PORT` or `unix:PATH`.
 
     Raises:

@@ -207,7 +207,9 @@ def _explained(address: Address, error: OSError | UnicodeError) -> Configuration
         case _:
             problem = f"cannot be listened on ({getattr(error, 'strerror', None) or error})"
             mend = "name another address"
-    return ConfigurationError(setting="--bind", problem=f"{address} {problem}", mend=mend)
+    return ConfigurationError(
+        setting="ServerOptions.bind", problem=f"{address} {problem}", mend=mend
+    )
 
 
 def _remove_dead_socket(address: Address) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from sse_server.net.date import ServerDate
 from sse_server.net.descriptors import spare_descriptors
 from sse_server.net.socket_options import SocketOptions
+from sse_server.options import RELOADABLE, Bounds, Options
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
@@ -21,22 +22,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionOptions:
+class ConnectionOptions(Options):
     """How long a client may take, and how much it may send where nothing is due."""
 
-    head_timeout_seconds: float = 10.0
+    head_timeout_seconds: Annotated[float, Bounds(0.01, 3_600), RELOADABLE] = 10.0
     """From the first byte, or from the connection's beginning, to the end of the head."""
-    body_timeout_seconds: float = 10.0
+    body_timeout_seconds: Annotated[float, Bounds(0.01, 3_600), RELOADABLE] = 10.0
     """From the end of the head to the end of the body. Sending slowly does not stretch it."""
-    idle_timeout_seconds: float = 75.0
+    idle_timeout_seconds: Annotated[float, Bounds(0.01, 3_600), RELOADABLE] = 75.0
     """Between requests. Longer than the 60 s for which common load balancers keep a connection, so
     that they and not we close it first."""
-    linger_seconds: float = 2.0
+    linger_seconds: Annotated[float, Bounds(0, 60), RELOADABLE] = 2.0
     """After a refusal, what the client still sends is read and dropped for so long: closing at once
     would reset the connection, and the answer might not arrive (RFC 9112 section 9.6)."""
-    max_bytes_behind_stream: int = 4_096
+    max_bytes_behind_stream: Annotated[int, Bounds(0, 1 << 20), RELOADABLE] = 4_096
     """What a client may send behind the request that opened a stream."""
-    max_connections: int | None = None
+    max_connections: Annotated[int | None, Bounds(1, 100_000_000), RELOADABLE] = None
     """Beyond these, clients wait in the kernel until there is room. None: as many as there are file
     descriptors for."""
     socket: SocketOptions = field(default_factory=SocketOptions)
@@ -81,10 +82,23 @@ class Site:
         self.peak_rate = 0  # streams opened in a second, at most
         self._opened_before = 0  # the sweep before
         self.draining = False  # every answer is the last of its connection
-        allowed = options.max_connections
-        self.max_connections = spare_descriptors() if allowed is None else allowed
+        self.max_connections = options.max_connections or spare_descriptors()
         self._waiting: list[Callable[[], None]] = []  # listeners, for room
         self._empty: asyncio.Future[None] | None = None  # somebody waits for the last to leave
+
+    def reload(self, options: ConnectionOptions, http1: Http1Options) -> None:
+        """Go on with other options: what begins from now on is bound by them.
+
+        A connection keeps the machine that it has, and a deadline that runs.
+        """
+        if options.max_connections is not None:
+            self.max_connections = options.max_connections
+        elif self.options.max_connections is not None:
+            taken = len(self.connections) + len(self.streams)
+            self.max_connections = taken + spare_descriptors()
+        self.options = options
+        self.http1 = http1
+        self.left()
 
     @property
     def is_full(self) -> bool:

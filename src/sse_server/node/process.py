@@ -20,20 +20,28 @@ if TYPE_CHECKING:
 _GC_THRESHOLDS = (50_000, 20, 100)
 
 
-def serve(options: ServerOptions, announce: Callable[[Server], None]) -> None:
+def serve(
+    options: ServerOptions,
+    announce: Callable[[Server], None],
+    reload: Callable[[Server], None] | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM, then end cleanly; a second signal ends at once.
 
-    `announce` is called when the server listens.
+    `announce` is called when the server listens, `reload` at every SIGHUP from then on.
 
     Raises:
         ConfigurationError: the options cannot be served with.
     """
     server = Server(options)
     gc.set_threshold(*_GC_THRESHOLDS)
-    _run(_serve(server, announce))
+    _run(_serve(server, announce, reload))
 
 
-async def _serve(server: Server, announce: Callable[[Server], None]) -> None:
+async def _serve(
+    server: Server,
+    announce: Callable[[Server], None],
+    reload: Callable[[Server], None] | None,
+) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
 
@@ -47,6 +55,8 @@ async def _serve(server: Server, announce: Callable[[Server], None]) -> None:
     async with server:
         gc.collect()
         gc.freeze()  # what stands now stays: no collection need look at it again
+        if reload is not None:
+            loop.add_signal_handler(signal.SIGHUP, reload, server)
         announce(server)
         await stopped.wait()
 
