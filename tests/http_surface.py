@@ -52,6 +52,8 @@ def errors() -> set[Error]:
     """All that a client can be refused with."""
     found = {(error.status, error.code) for error in _subclasses(RequestError)}
     for name, tree in MODULES.items():
+        if name.split(".")[1] not in (*_OF_ANSWERS, "wire"):
+            continue
         for call in _calls(tree):
             called = _called(call)
             if called in _REFUSERS:
