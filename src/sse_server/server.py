@@ -27,15 +27,16 @@ from sse_server.engines.idempotency import IdempotencyOptions
 from sse_server.engines.memory import MemoryEngine
 from sse_server.errors import ServerClosed
 from sse_server.http.http1 import Http1Options
-from sse_server.net.address import parse_address
+from sse_server.net.address import bound_address, parse_address
 from sse_server.net.farewell import Farewell
-from sse_server.net.listener import Listener, listen
+from sse_server.net.listener import Listener, adopt, listen
 from sse_server.net.site import ConnectionOptions, Site
 from sse_server.net.timer import Timer
 from sse_server.wire.channel_name import check_channel
 from sse_server.wire.event import Event
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Sequence
     from types import TracebackType
 
@@ -71,17 +72,27 @@ class Server:
         await server.publish("news", Event("hello"))
     """
 
-    def __init__(self, options: ServerOptions | None = None) -> None:
+    def __init__(
+        self, options: ServerOptions | None = None, *, sockets: Sequence[socket.socket] = ()
+    ) -> None:
         """Nothing is bound before `start`.
+
+        `sockets`: bound stream sockets, listened on instead of `options.bind`; from `start` on they
+        are the server's, and closed with it. Keep a `dup` of one, and who connects after that waits
+        for the next server; the path of a Unix socket stays.
 
         Raises:
             ConfigurationError: an address is malformed, or reachable by strangers who need not say
-                who they are.
+                who they are; or a socket cannot be listened on.
         """
         self._options = options = options or ServerOptions()
-        self._addresses = [parse_address(bind) for bind in options.bind]
+        self._sockets = sockets
+        self._addresses = [] if sockets else [parse_address(bind) for bind in options.bind]
         for address in self._addresses:
             check_bind(address.host, allow_anonymous=options.allow_anonymous)
+        for sock in sockets:
+            host = bound_address(sock).host
+            check_bind(host, allow_anonymous=options.allow_anonymous, setting="sockets")
         self._listeners: list[Listener] = []
         self._background: set[asyncio.Future[list[Receipt]]] = set()
         self._unready: str | None = "the server is starting"
@@ -111,7 +122,11 @@ class Server:
         try:
             for address in self._addresses:
                 self._listeners.append(await listen(address, self._site))
+            for sock in self._sockets:
+                self._listeners.append(await adopt(sock, self._site))
         except BaseException:
+            for sock in self._sockets:
+                sock.close()
             for listener in self._listeners:
                 listener.close()
             self._site.draining = True

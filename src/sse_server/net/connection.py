@@ -54,7 +54,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._site.connections.add(self)
         if self._site.draining:  # it was being accepted when the listeners were closed
-            transport.close()
+            self.close_when_idle()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
         """Transport: closed, by either side."""
@@ -104,7 +104,12 @@ class Connection(asyncio.Protocol):
     def close_when_idle(self) -> None:
         """Drain: end it, at once between requests, else with the answer to what is being sent."""
         phase = self._machine.phase
-        if phase is Phase.IDLE:
+        if self._watched is None:
+            # It has sent nothing yet. Who has just connected is about to, and would see a reset.
+            options = self._site.options
+            connected = self.deadline - options.head_timeout_seconds
+            self.deadline = min(self.deadline, connected + options.linger_seconds)
+        elif phase is Phase.IDLE:
             self._transport.close()
         elif phase in (Phase.HEAD, Phase.BODY):
             soon = self._site.loop.time() + self._site.options.linger_seconds
