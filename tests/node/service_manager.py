@@ -34,7 +34,6 @@ class ServiceManager:
         self.heard: list[dict[str, str]] = []
         """Each datagram, as its assignments."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.settimeout(TIMEOUT_SECONDS)
         self._socket.bind(f"\0{address[1:]}" if address.startswith("@") else address)
 
     def __enter__(self) -> Self:
@@ -47,8 +46,9 @@ class ServiceManager:
     def descriptor(self) -> int:
         return self._socket.fileno()
 
-    def hear(self) -> dict[str, str]:
+    def hear(self, seconds: float = TIMEOUT_SECONDS) -> dict[str, str]:
         """The next datagram; waits for it."""
+        self._socket.settimeout(seconds)
         text = self._socket.recv(65_536).decode()
         self.heard.append(dict(line.split("=", 1) for line in text.split("\n")))
         return self.heard[-1]
