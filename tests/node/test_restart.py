@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -174,13 +175,16 @@ def test_sockets_of_the_manager_are_served_on_instead_of_those_of_the_options(
         assert Path(f"{tmp_path}/socket").is_socket()
 
 
-def test_a_hung_process_gives_no_sign_of_life(tmp_path: Path) -> None:
+def test_a_hung_process_gives_no_sign_of_life_and_says_where_it_was(tmp_path: Path) -> None:
     with (
         ServiceManager(f"{tmp_path}/notify") as systemd,
         socket.create_server(("127.0.0.1", 0)) as tcp,
     ):
         process = systemd.start(
-            SERVE, [tcp], log=tmp_path / "log", environ={"WATCHDOG_USEC": "200000"}
+            SERVE,
+            [tcp],
+            log=tmp_path / "log",
+            environ={"WATCHDOG_USEC": "200000", "PYTHONFAULTHANDLER": "1"},
         )
         try:
             assert systemd.hear() == {"READY": "1"}
@@ -194,6 +198,11 @@ def test_a_hung_process_gives_no_sign_of_life(tmp_path: Path) -> None:
                 systemd.hear(seconds=0.5)
             process.send_signal(signal.SIGCONT)
             assert systemd.hear()["STATUS"].startswith("0 streams open")
+            process.send_signal(signal.SIGABRT)  # what the watchdog does
+            assert process.wait(20) == -signal.SIGABRT
+            assert re.search(
+                r"Aborted\n.*, line \d+ in _run\n", (tmp_path / "log").read_text(), re.DOTALL
+            )
         finally:
             process.kill()
             process.wait()
