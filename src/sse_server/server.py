@@ -125,10 +125,10 @@ class Server:
             for sock in self._sockets:
                 self._listeners.append(await adopt(sock, self._site))
         except BaseException:
-            for sock in self._sockets:
-                sock.close()
             for listener in self._listeners:
                 listener.close()
+            for sock in self._sockets:
+                sock.close()
             self._site.draining = True
             self._site.abort()  # the first listener may have had its first clients
             await self._engine.close()

@@ -104,14 +104,10 @@ class Connection(asyncio.Protocol):
     def close_when_idle(self) -> None:
         """Drain: end it, at once between requests, else with the answer to what is being sent."""
         phase = self._machine.phase
-        if self._watched is None:
-            # It has sent nothing yet. Who has just connected is about to, and would see a reset.
-            options = self._site.options
-            connected = self.deadline - options.head_timeout_seconds
-            self.deadline = min(self.deadline, connected + options.linger_seconds)
-        elif phase is Phase.IDLE:
+        if phase is Phase.IDLE and self._watched is not None:
             self._transport.close()
-        elif phase in (Phase.HEAD, Phase.BODY):
+        elif phase in (Phase.IDLE, Phase.HEAD, Phase.BODY):
+            # Who has not sent anything yet is about to, and would see a reset.
             soon = self._site.loop.time() + self._site.options.linger_seconds
             self.deadline = min(self.deadline, soon)
 

@@ -55,9 +55,8 @@ class Listener:
         """Begin to accept, or go on. Who came meanwhile has waited in the kernel's queue."""
         loop = self._site.loop
         for sock in self._sockets:
-            sock.listen(
-                BACKLOG
-            )  # uvloop's server does so too, and keeps it to itself when it fails
+            # uvloop's server does so too, but keeps it to itself when it fails.
+            sock.listen(BACKLOG)
             if self._accepts_itself:
                 loop.add_reader(sock, self._accept, sock)
                 continue
