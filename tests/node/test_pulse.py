@@ -34,12 +34,12 @@ def test_the_status_counts_what_has_happened_since_the_last() -> None:
             manager = Listening(0.02)
             pulse = Pulse(manager, server.hub, asyncio.get_running_loop())
             assert manager.statuses == ["0 streams open; events/s: 0 published, 0 delivered"]
-            for _ in range(5_000):
+            for _ in range(1_000):
                 await server.publish("news", "x")
             while not any("published" in s and ": 0 published" not in s for s in manager.statuses):
                 await _told_again(manager)
-            await _told_again(manager)
-            assert ": 0 published" in manager.statuses[-1]
+            while ": 0 published" not in manager.statuses[-1]:
+                await _told_again(manager)
             pulse.stop()
 
     asyncio.run(main())
@@ -69,9 +69,9 @@ def test_a_loop_that_hangs_gives_no_sign() -> None:
 def test_it_beats_at_half_of_the_watchdog(watchdog_seconds: float | None, interval: float) -> None:
     async def main() -> None:
         async with Server(ServerOptions(bind=())) as server:
-            loop = asyncio.get_running_loop()
-            pulse = Pulse(Listening(watchdog_seconds), server.hub, loop)
-            assert pulse._handle.when() - loop.time() == pytest.approx(interval, abs=1.0)
+            manager = Listening(watchdog_seconds)
+            pulse = Pulse(manager, server.hub, asyncio.get_running_loop())
+            assert pulse._handle.when() - pulse._at == pytest.approx(interval, abs=1.0)
             pulse.stop()
 
     asyncio.run(main())
