@@ -29,9 +29,9 @@ from sse_server.engines.idempotency import IdempotencyOptions
 from sse_server.engines.schemes import make_engine
 from sse_server.errors import ServerClosed
 from sse_server.http.http1 import Http1Options
-from sse_server.net.address import parse_address
+from sse_server.net.address import bound_address, parse_address
 from sse_server.net.farewell import Farewell
-from sse_server.net.listener import Listener, listen
+from sse_server.net.listener import Listener, adopt, listen
 from sse_server.net.site import ConnectionOptions, Site
 from sse_server.net.timer import Timer
 from sse_server.options import RELOADABLE, Bounds, Options, SecretInUrl, take_over
@@ -39,6 +39,7 @@ from sse_server.wire.channel_name import check_channel
 from sse_server.wire.event import Event
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Sequence
     from types import TracebackType
 
@@ -89,9 +90,24 @@ class Server:
         await server.publish("news", Event("hello"))
     """
 
-    def __init__(self, options: ServerOptions | None = None) -> None:
-        """Nothing is bound before `start`."""
-        self._options = options or ServerOptions()
+    def __init__(
+        self, options: ServerOptions | None = None, *, sockets: Sequence[socket.socket] = ()
+    ) -> None:
+        """Nothing is bound before `start`.
+
+        `sockets`: bound stream sockets, listened on instead of `options.bind`; from `start` on they
+        are the server's, and closed with it. Keep a `dup` of one, and who connects after that waits
+        for the next server; the path of a Unix socket stays.
+
+        Raises:
+            ConfigurationError: a socket cannot be listened on, or is reachable by strangers who
+                need not say who they are.
+        """
+        self._options = options = options or ServerOptions()
+        self._sockets = sockets
+        for sock in sockets:
+            host = bound_address(sock).host
+            check_bind(host, allow_anonymous=options.allow_anonymous, setting="sockets")
         self._listeners: list[Listener] = []
         self._background: set[asyncio.Future[list[Receipt]]] = set()
         self._unready: str | None = "the server is starting"
@@ -124,11 +140,15 @@ class Server:
         await self._engine.start(self._hub.deliver)
         self._site = Site(self._endpoint(), self._options.connection, self._options.http1, loop)
         try:
-            for bind in self._options.bind:
+            for sock in self._sockets:
+                self._listeners.append(await adopt(sock, self._site))
+            for bind in () if self._sockets else self._options.bind:
                 self._listeners.append(await listen(parse_address(bind), self._site))
         except BaseException:
             for listener in self._listeners:
                 listener.close()
+            for sock in self._sockets:
+                sock.close()
             self._site.draining = True
             self._site.abort()  # the first listener may have had its first clients
             await self._engine.close()

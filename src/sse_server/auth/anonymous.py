@@ -51,8 +51,12 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback
 
 
-def check_bind(host: str | None, *, allow_anonymous: bool) -> None:
+def check_bind(
+    host: str | None, *, allow_anonymous: bool, setting: str = "ServerOptions.bind"
+) -> None:
     """Refuse to listen where strangers are; `host` without brackets, None for a Unix socket.
+
+    `setting` is what says so.
 
     Raises:
         ConfigurationError: `host` is not loopback, and nothing says that this is meant.
@@ -60,7 +64,7 @@ def check_bind(host: str | None, *, allow_anonymous: bool) -> None:
     if allow_anonymous or host is None or is_loopback(host):
         return
     raise ConfigurationError(
-        setting="ServerOptions.bind",
+        setting=setting,
         problem=f"{quoted(host)} can be reached from elsewhere, and nobody has to say who they are",
         mend=(
             "bind to 127.0.0.1 or a Unix socket, or add --allow-anonymous on a closed network or "

@@ -54,7 +54,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._site.connections.add(self)
         if self._site.draining:  # it was being accepted when the listeners were closed
-            transport.close()
+            self.close_when_idle()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
         """Transport: closed, by either side."""
@@ -104,9 +104,10 @@ class Connection(asyncio.Protocol):
     def close_when_idle(self) -> None:
         """Drain: end it, at once between requests, else with the answer to what is being sent."""
         phase = self._machine.phase
-        if phase is Phase.IDLE:
+        if phase is Phase.IDLE and self._watched is not None:
             self._transport.close()
-        elif phase in (Phase.HEAD, Phase.BODY):
+        elif phase in (Phase.IDLE, Phase.HEAD, Phase.BODY):
+            # Who has not sent anything yet is about to, and would see a reset.
             soon = self._site.loop.time() + self._site.options.linger_seconds
             self.deadline = min(self.deadline, soon)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sse_server.errors import ConfigurationError
-from sse_server.net.address import Address
+from sse_server.net.address import Address, bound_address
 from sse_server.net.connection import Connection
 from sse_server.net.socket_options import tune
 
@@ -31,12 +31,14 @@ _RETRY_SECONDS = 0.5  # when there are no descriptors left at all
 class Listener:
     """One address that is listened on, for as long as there is room for connections."""
 
-    def __init__(self, address: Address, sockets: list[socket.socket], site: Site) -> None:
-        """`sockets` are bound, and the listener's from here on."""
+    def __init__(
+        self, address: Address, sockets: list[socket.socket], site: Site, *, owns_path: bool = False
+    ) -> None:
+        """`sockets` are bound, and the listener's from here on. `owns_path`: so is their path."""
         self.address = address
         self._sockets = sockets
         self._site = site
-        self._inode = _inode(address)
+        self._inode = _inode(address) if owns_path else None
         # A loop's own server cannot be paused, only closed. uvloop's accepts in half the time that
         # we need (10 µs of 19), and loses nobody when it is closed. Stock asyncio's is no faster
         # than we are, takes the whole backlog in one step however full we are, and drops whom it is
@@ -53,8 +55,9 @@ class Listener:
         """Begin to accept, or go on. Who came meanwhile has waited in the kernel's queue."""
         loop = self._site.loop
         for sock in self._sockets:
+            # uvloop's server does so too, but keeps it to itself when it fails.
+            sock.listen(BACKLOG)
             if self._accepts_itself:
-                sock.listen(BACKLOG)
                 loop.add_reader(sock, self._accept, sock)
                 continue
             copy = sock.dup()  # with ours open the kernel's queue outlives the server
@@ -153,14 +156,32 @@ async def listen(address: Address, site: Site) -> Listener:
             for sock in sockets:
                 tune(sock, site.options.socket)
             address = Address(address.host, sockets[0].getsockname()[1])
-        listener = Listener(address, sockets, site)
-        try:
-            await listener.accept()
-        except BaseException:
-            listener.close()
-            raise
+        return await _accepting(Listener(address, sockets, site, owns_path=True))
     except (OSError, UnicodeError) as error:  # UnicodeError: of a name that no host can have
         raise _explained(address, error) from error
+
+
+async def adopt(sock: socket.socket, site: Site) -> Listener:
+    """Listen on a socket that somebody else has bound, and may hold on to: its path stays.
+
+    Raises:
+        ConfigurationError: it cannot be listened on.
+    """
+    address = bound_address(sock)
+    try:
+        if address.host is not None:
+            tune(sock, site.options.socket)
+        return await _accepting(Listener(address, [sock], site))
+    except OSError as error:
+        raise _explained(address, error) from error
+
+
+async def _accepting(listener: Listener) -> Listener:
+    try:
+        await listener.accept()
+    except BaseException:
+        listener.close()
+        raise
     return listener
 
 
