@@ -205,7 +205,11 @@ TARGETS = {
     ),
     "event_stream": Target(
         event_stream,
-        [b"id: a-1\nevent: e\ndata: x\ndata: y\nretry: 5\n\n", b"\xef\xbb\xbf: c\r\n\r\ndata\r\r"],
+        [
+            b"id: a-1\nevent: e\ndata: x\ndata: y\nretry: 5\n\n",
+            b"\xef\xbb\xbf: c\r\n\r\ndata\r\r",
+            b"data: xxxx\n\n",
+        ],
         [b"data: ", b"id: ", b"event: ", b"retry: ", b"\r\n", b"\r", b"\n\n", b"\0", b"\xef\xbb"],
     ),
 }
