@@ -256,3 +256,19 @@ def test_a_publisher_that_leaves_while_it_waits_is_forgotten(
     client.reset()
     wait_until(lambda: held.total == 0, "it is forgotten")
     assert running.call(lambda: (held.unanswered, held._waiting, held._unanswered)) == (0, {}, {})
+
+
+def test_a_late_answer_that_is_not_read_counts_as_one(start_server: StartServer) -> None:
+    running = start_server(_options(64 * MIB))
+
+    async def later() -> Answer:
+        await asyncio.sleep(0)
+        return Response(200, (), b"x" * 4 * MIB)
+
+    running.server._site.endpoint = lambda _request: asyncio.ensure_future(later())
+    held = _held(running)
+    with running.client() as client:
+        client.get("/")
+        wait_until(lambda: held.total > 100_000, "it is counted")
+        assert running.call(lambda: held.unanswered) == 0
+    wait_until(lambda: held.total == 0, "it is forgotten")

@@ -98,7 +98,6 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Transport: it reads again."""
         self._stalled = False
-        self._count_held()
         if self._task is None and not self._lingers:
             self._next_turn()
 
