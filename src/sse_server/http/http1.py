@@ -114,6 +114,14 @@ class Http1:
         """What the client has sent beyond the request in hand."""
         return len(self._buffer)
 
+    @property
+    def held_bytes(self) -> int:
+        """What is kept of requests that have not been handed out."""
+        if self.phase in _DEAF:
+            return 0
+        chunks = self._chunks
+        return len(self._buffer) + (0 if chunks is None else chunks.held_bytes)
+
     def receive(self, data: bytes) -> None:
         """Take what the client sent; nothing (`b""`) is the end of it."""
         if not data:

@@ -80,7 +80,7 @@ def check_incomplete(buffer: bytearray, start: int, checked: int, limits: HeadLi
     line_bytes = (len(buffer) if line_end < 0 else line_end) - start
     if line_bytes > limits.max_request_line_bytes + (line_end < 0):  # the CR may be here already
         raise LimitExceeded(limit="target", allowed=limits.max_request_line_bytes)
-    if line_end >= 0:
+    if line_end + 2 > checked and line_end >= 0:  # it has just become whole
         _check_request_line(bytes(buffer[start:line_end]))
     if _BROKEN_LINE.search(buffer, max(start, checked - 1)):
         _refuse_broken_line()

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, cast
 from sse_server.errors import RemoteProtocolError, RequestError
 from sse_server.http.http1 import Http1, Phase
 from sse_server.http.response import EventStream, Response, error_response
+from sse_server.net.held import TooMuchHeld
 from sse_server.net.stream import Stream
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from sse_server.http.request import Request
     from sse_server.http.response import Answer
     from sse_server.net.site import Site
 
@@ -32,8 +34,8 @@ _ANSWER_BYTES_PER_TURN = 65_536
 class Connection(asyncio.Protocol):
     """Reads requests, has them answered, and becomes a stream when one of them opens one."""
 
-    __slots__ = ("_lingers", "_machine", "_scheduled", "_site", "_stalled", "_task", "_transport",
-                 "_watched", "deadline")  # fmt: skip
+    __slots__ = ("_body_bytes", "_holds", "_lingers", "_machine", "_scheduled", "_site", "_stalled",
+                 "_task", "_transport", "_watched", "deadline")  # fmt: skip
 
     _transport: asyncio.Transport
 
@@ -44,8 +46,10 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None  # an answer that takes its time
         self._stalled = False  # the client does not read its answers
         self._scheduled = False  # the next turn is asked for
-        self._lingers = False  # the last answer is sent
-        self._watched: Phase | None = None
+        self._lingers = False  # the last answer is sent, or the transport is gone
+        self._holds = False  # the site counts bytes for it
+        self._body_bytes = 0  # of the request in hand
+        self._watched = Phase.IDLE
         self.deadline = site.loop.time() + site.options.head_timeout_seconds
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -53,12 +57,16 @@ class Connection(asyncio.Protocol):
         # uvloop's transports do not derive from asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
         self._site.connections.add(self)
+        self._site.handshakes.begin(self)
         if self._site.draining:  # it was being accepted when the listeners were closed
             self.close_when_idle()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
         """Transport: closed, by either side."""
+        self._lingers = True
+        self._count_held()
         self._site.connections.discard(self)
+        self._site.handshakes.end(self)
         self._site.left()
         if self._task is not None:
             self._task.cancel()
@@ -71,6 +79,7 @@ class Connection(asyncio.Protocol):
             if self._task is not None and not machine.wants_input:
                 self._transport.pause_reading()
             self._serve()
+            self._count_held()
 
     def eof_received(self) -> bool:
         """Transport: the client sends no more; what it has asked for is still answered."""
@@ -78,6 +87,7 @@ class Connection(asyncio.Protocol):
             return False
         self._machine.receive(b"")
         self._serve()
+        self._count_held()
         return self._task is not None or self._scheduled or self._stalled
 
     def pause_writing(self) -> None:
@@ -115,6 +125,27 @@ class Connection(asyncio.Protocol):
         """End it now."""
         self._transport.abort()
 
+    def give_way(self) -> None:
+        """Site: too much is held for all connections together, and for this one longest."""
+        if self._stalled:
+            self._lingers = True
+            self._transport.abort()
+        else:
+            self._finish(self._machine.refuse(TooMuchHeld()))
+
+    def _count_held(self) -> None:
+        """Say what is held for this connection: only where there is, or has been, something."""
+        held = 0
+        if not self._lingers:
+            held = self._machine.held_bytes
+            if self._task is not None:
+                held += self._body_bytes
+            elif self._stalled:
+                held += self._transport.get_write_buffer_size()
+        if held or self._holds:
+            self._holds = held > 0
+            self._site.held.count(self, held, unanswered=self._task is not None)
+
     def _serve(self) -> None:
         """Answer what has arrived, one turn's worth of it."""
         machine = self._machine
@@ -134,11 +165,7 @@ class Connection(asyncio.Protocol):
                 return
             if request is None:
                 break
-            try:
-                answer = self._site.endpoint(request)
-            except Exception:
-                logger.exception("a request could not be answered")
-                answer = error_response(InternalError())
+            answer = self._answer(request)
             if isinstance(answer, Response):
                 output.append(machine.respond(answer, close=self._site.draining))
                 room -= len(output[-1])
@@ -153,6 +180,19 @@ class Connection(asyncio.Protocol):
         output.append(machine.take_output())
         self._write(b"".join(output))
 
+    def _answer(self, request: Request) -> Answer | Awaitable[Answer]:
+        """What the endpoint says."""
+        site = self._site
+        site.handshakes.end(self)
+        self._body_bytes = len(request.body)
+        if self._body_bytes and site.held.is_full:
+            return error_response(TooMuchHeld())
+        try:
+            return site.endpoint(request)
+        except Exception:
+            logger.exception("a request could not be answered")
+            return error_response(InternalError())
+
     def _next_turn(self) -> None:
         """There may be more to answer: let the others of the loop have their turn first."""
         if not self._scheduled:
@@ -166,6 +206,7 @@ class Connection(asyncio.Protocol):
             return
         self._transport.resume_reading()
         self._serve()
+        self._count_held()
 
     def _write(self, output: bytes) -> None:
         """Send answers, and see what is waited for next."""
@@ -214,6 +255,7 @@ class Connection(asyncio.Protocol):
         received = machine.unread_bytes
         head, framing = machine.open_stream(answer.headers)
         self._site.connections.discard(self)
+        self._lingers = True  # the transport is the stream's
         stream = Stream(self._transport, self._site)
         stream.open(answer, b"".join((*output, head)), framing)
         stream.count_unread(received)
@@ -238,8 +280,10 @@ class Connection(asyncio.Protocol):
         if isinstance(answer, EventStream):
             self._transport.resume_reading()
             self._open(answer, [])
+            self._count_held()
             return
         self._write(self._machine.respond(answer, close=self._site.draining))
+        self._count_held()
         if not self._lingers and not self._stalled:
             self._next_turn()
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from sse_server.net.date import ServerDate
 from sse_server.net.descriptors import spare_descriptors
+from sse_server.net.handshakes import Handshakes
+from sse_server.net.held import HeldBytes
 from sse_server.net.socket_options import SocketOptions
 from sse_server.options import RELOADABLE, Bounds, Options
 from sse_server.wire.flow import CloseReason
@@ -40,6 +42,14 @@ class ConnectionOptions(Options):
     max_connections: Annotated[int | None, Bounds(1, 100_000_000), RELOADABLE] = None
     """Beyond these, clients wait in the kernel until there is room. None: as many as there are file
     descriptors for."""
+    max_handshaking: int = 4_096
+    """Connections without a whole request so far. Beyond these, the one that has been at it longest
+    is aborted, once it has had a second. A backlog of the kernel: a crowd that reconnects comes in
+    portions of this size at most, and has sent its requests with its connections."""
+    max_held_bytes: int = 128 * 1024 * 1024
+    """Requests that are not whole or not answered, and answers that are not read, of all
+    connections together: 16 of the largest bodies. Beyond it, who has held some for longest gets
+    503, or is cut off if it is an answer that it does not read. Half of what the log may take."""
     socket: SocketOptions = field(default_factory=SocketOptions)
 
 
@@ -54,6 +64,8 @@ class Site:
         "date",
         "draining",
         "endpoint",
+        "handshakes",
+        "held",
         "http1",
         "loop",
         "max_connections",
@@ -78,6 +90,8 @@ class Site:
         self.date = ServerDate()
         self.connections: set[Connection] = set()
         self.streams: set[Stream] = set()
+        self.handshakes = Handshakes(options.max_handshaking)
+        self.held = HeldBytes(options.max_held_bytes)
         self.opened = 0  # streams, ever
         self.peak_rate = 0  # streams opened in a second, at most
         self._opened_before = 0  # the sweep before
@@ -135,6 +149,7 @@ class Site:
         now = self.loop.time()
         for connection in [c for c in self.connections if c.deadline <= now]:
             connection.time_out()
+        self.handshakes.sweep(crowded=self.is_full)
 
     def abort(self) -> None:
         """End all connections now; they are gone when the loop has come round."""
