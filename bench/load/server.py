@@ -29,10 +29,12 @@ class Cost:
     resident_bytes: int
     socket_bytes: int
     """The whole machine's TCP buffers: both ends of every stream."""
+    kernel_bytes: int
+    """Those, and what the kernel keeps of every file, socket and watch beside them: its slabs."""
 
 
 class Server:
-    """A subject as a child process on a free port of 127.0.0.1, bound to one core."""
+    """A subject as a child process on a free port of 127.0.0.1, bound to cores."""
 
     def __init__(self, subject: Subject, process: subprocess.Popen[bytes], port: int) -> None:
         self.subject = subject
@@ -65,11 +67,13 @@ class Server:
     def cost(self) -> Cost:
         """What it has used so far."""
         pids = self.processes()
+        sockets = socket_bytes()
         return Cost(
             cpu_ns=sum(cpu_ns(pid) for pid in pids),
             waited_ns=sum(waited_ns(pid) for pid in pids),
             resident_bytes=sum(resident_bytes(pid) for pid in pids),
-            socket_bytes=socket_bytes(),
+            socket_bytes=sockets,
+            kernel_bytes=sockets + slab_bytes(),
         )
 
 
@@ -102,8 +106,16 @@ def socket_bytes() -> int:
     raise ValueError("no TCP line in /proc/net/sockstat")
 
 
+def slab_bytes() -> int:
+    """Memory of the kernel's small objects, sockets and files among them, on the whole machine."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("Slab:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError("no Slab line in /proc/meminfo")
+
+
 @contextlib.contextmanager
-def run(subject: Subject, core: int | None) -> Iterator[Server]:
+def run(subject: Subject, cores: frozenset[int]) -> Iterator[Server]:
     """Start a subject, wait until it listens, and end it when the block is left.
 
     Raises:
@@ -112,7 +124,7 @@ def run(subject: Subject, core: int | None) -> Iterator[Server]:
     port = _free_port()
     with tempfile.TemporaryDirectory(prefix="bench-") as name, tempfile.TemporaryFile() as output:
         command = subject.command(port, Path(name))
-        with _pinned(core):  # inherited, so that every thread of the server has it
+        with _pinned(cores):  # inherited, so that every thread of the server has it
             process = subprocess.Popen(
                 command, cwd=name, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
@@ -147,11 +159,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _pinned(core: int | None) -> Iterator[None]:
+def _pinned(cores: frozenset[int]) -> Iterator[None]:
     before = os.sched_getaffinity(0)
     try:
-        if core is not None:
-            os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, cores)
         yield
     finally:
         os.sched_setaffinity(0, before)
