@@ -36,10 +36,17 @@ class Cost:
 class Server:
     """A subject as a child process on a free port of 127.0.0.1, bound to cores."""
 
-    def __init__(self, subject: Subject, process: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(
+        self, subject: Subject, process: subprocess.Popen[bytes], port: int, output: IO[bytes]
+    ) -> None:
         self.subject = subject
         self.address = ("127.0.0.1", port)
         self._process = process
+        self._output = output
+
+    def last_words(self) -> str:
+        """The last line that it wrote."""
+        return _end_of(self._output).rpartition("\n")[2]
 
     def processes(self) -> list[int]:
         """The server's process and all that it started, itself or through others."""
@@ -130,7 +137,7 @@ def run(subject: Subject, cores: frozenset[int]) -> Iterator[Server]:
             )
         try:
             _wait_until_listening(process, port, output, command)
-            yield Server(subject, process, port)
+            yield Server(subject, process, port, output)
         finally:
             _end(process)
 
@@ -143,9 +150,14 @@ def _wait_until_listening(
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.05)
-    output.seek(0)
-    said = output.read()[-1000:].decode(errors="replace")
-    raise RuntimeError(f"{shlex.join(command)} does not listen on {port}:\n{said}")
+    raise RuntimeError(f"{shlex.join(command)} does not listen on {port}:\n{_end_of(output)}")
+
+
+def _end_of(output: IO[bytes]) -> str:
+    """The last lines that a server wrote; where it goes on writing stays as it is."""
+    size = os.fstat(output.fileno()).st_size
+    start = max(0, size - 1_000)
+    return os.pread(output.fileno(), size - start, start).decode(errors="replace").strip()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

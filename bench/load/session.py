@@ -65,6 +65,8 @@ def measure(subject: Subject, scenario: Scenario, size: Size, drivers: int, core
             trial.judge()
         except (OSError, EOFError) as error:
             trial.verdict.trouble.append(f"a driver was lost: {error!r}")
+        if not trial.verdict.valid:
+            trial.verdict.trouble.append(f"the server's last words: {running.last_words()}")
         return trial
 
 

@@ -65,12 +65,6 @@ def personal(trial: Trial) -> None:
             what="µs of CPU per event, a channel for each subscriber, published in batches",
             bound=25.0,
         ),
-        Target(
-            figure="us_per_delivery_single",
-            what="µs of CPU per event, a channel for each subscriber, a POST each",
-            bound=1.0,
-            peer="node",
-        ),
     ),
 )
 def channels(trial: Trial) -> None:

@@ -105,7 +105,8 @@ class Nchan:
                 folder=folder,
                 port=port,
                 descriptors=descriptors,
-                connections=descriptors - 50,
+                # With less than a sixteenth of them free, nginx closes those that have just come.
+                connections=descriptors * 2,
             )
         )
         return [_nginx() or "nginx", "-p", str(folder), "-c", str(path), "-e", "stderr"]
