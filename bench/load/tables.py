@@ -6,6 +6,8 @@ from bench.load.results import Result, of_scenario
 from bench.load.scenarios import Scenario
 from bench.load.target import OURS, Judgement, median, values
 
+_UNDISTURBED_PERCENT = 5.0
+"""Of a measurement the server may have waited for its core; 0.2 to 2 on a quiet machine."""
 _REACHED = {True: "yes", False: "NO", None: "?"}
 
 
@@ -18,6 +20,12 @@ def scenario_table(scenario: Scenario, results: Sequence[Result]) -> str:
         f"  {result.subject}: INVALID in run {result.run}: {result.verdict}"
         for result in results
         if result.scenario == scenario.name and not result.verdict.valid
+    ]
+    notes += [
+        f"  {result.subject}: others had its core for {waited:.0f} % of run {result.run}"
+        for result in results
+        if result.scenario == scenario.name
+        and (waited := result.figures.get("waited_percent", 0.0)) > _UNDISTURBED_PERCENT
     ]
     return "\n".join([f"{scenario.name}: {scenario.title}", _aligned(rows), *notes])
 

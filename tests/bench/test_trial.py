@@ -95,6 +95,17 @@ def test_a_fault_on_one_stream_makes_the_figures_invalid(fault: str) -> None:
     }[fault]
 
 
+def test_a_fault_in_the_first_part_of_a_trial_is_not_forgotten() -> None:
+    verdict = measured("personal", "gap").verdict
+    assert not verdict.valid
+    assert (verdict.gaps, verdict.repeats, verdict.drops) == (1, 0, 0)
+    assert verdict.deliveries == verdict.expected - 1
+
+
+def test_an_invalid_trial_has_the_last_words_of_its_server() -> None:
+    assert "last words" in str(measured("latency", "drop").verdict)
+
+
 def test_cpu_clock_agrees_with_proc_stat() -> None:
     deadline = time.process_time() + 0.1
     while time.process_time() < deadline:
