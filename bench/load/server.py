@@ -133,13 +133,28 @@ def run(subject: Subject, cores: frozenset[int]) -> Iterator[Server]:
         command = subject.command(port, Path(name))
         with _pinned(cores):  # inherited, so that every thread of the server has it
             process = subprocess.Popen(
-                command, cwd=name, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                command,
+                cwd=name,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
             )
         try:
             _wait_until_listening(process, port, output, command)
             yield Server(subject, process, port, output)
         finally:
             _end(process)
+
+
+def environment() -> dict[str, str]:
+    """This process's, with which a server in a folder of its own still finds the same packages."""
+    found = dict(os.environ)
+    path = found.get("PYTHONPATH")
+    if path:  # relative entries would mean another folder there, and another sse_server be measured
+        entries = [str(Path(entry).resolve()) for entry in path.split(os.pathsep)]
+        found["PYTHONPATH"] = os.pathsep.join(entries)
+    return found
 
 
 def _wait_until_listening(
