@@ -40,7 +40,7 @@ FAMILIES = (
             ("at full speed", "fan-out-full", "us_per_delivery"),
             ("beside a\npersonal channel", "personal", "us_per_delivery"),
             ("a channel each,\nPOST each", "channels", "us_per_delivery_single"),
-            ("a channel each,\nbatches", "channels", "us_per_delivery"),
+            ("a channel each,\nbatches", "channels", "us_per_delivery_batched"),
         ),
         logarithmic=True,
     ),
