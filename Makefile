@@ -22,7 +22,7 @@ INSTALL_ENV = PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' UNIT_DI
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help serve check format docs test test-slow bench lock clean install uninstall \
+.PHONY: help serve check format docs test test-slow bench proof lock clean install uninstall \
 	test-packages test-peers
 
 help: ## this list
@@ -51,8 +51,11 @@ test: $(VENV)/.dev test-peers ## all tests but the slow ones (PYTEST_ARGS=…)
 test-slow: $(VENV)/.dev test-peers ## the slow tests (PYTEST_ARGS=…)
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) || [ $$? -eq 5 ]
 
-bench: $(VENV)/.dev ## measure (BENCH_ARGS=--short)
+bench: $(VENV)/.dev ## measure beside nginx+nchan and Node, 5 minutes (BENCH_ARGS=--short)
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+proof: $(VENV)/.dev ## measure everything, three times, an hour; goes on where it was ended
+	$(BIN)/python -m bench --proof $(BENCH_ARGS)
 
 lock: $(VENV)/.dev ## remake the lock files (LOCK_ARGS=--upgrade for newer versions)
 	$(LOCK) pyproject.toml --output-file requirements/runtime.lock
