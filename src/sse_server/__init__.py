@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from sse_server.net.site import ConnectionOptions
     from sse_server.net.socket_options import SocketOptions
+    from sse_server.observe.journal import JournalOptions
     from sse_server.server import Server, ServerOptions
     from sse_server.wire.event import Event, Priority
 
@@ -35,6 +36,7 @@ __all__ = [
     "HubOptions",
     "InvalidChannel",
     "InvalidEvent",
+    "JournalOptions",
     "LagPolicy",
     "LimitExceeded",
     "LogOptions",
@@ -59,6 +61,7 @@ _HOMES = {
     "HubOptions": "sse_server.core.hub",
     "InvalidChannel": "sse_server.errors",
     "InvalidEvent": "sse_server.errors",
+    "JournalOptions": "sse_server.observe.journal",
     "LagPolicy": "sse_server.core.policy",
     "LimitExceeded": "sse_server.errors",
     "LogOptions": "sse_server.core.log",

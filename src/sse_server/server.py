@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import orjson
 
 from sse_server.auth.anonymous import AnonymousGuard, check_bind
+from sse_server.core.histogram import SECONDS, Histogram
 from sse_server.core.hub import Hub, HubOptions
 from sse_server.core.presence import presence_channel
 from sse_server.endpoints.channels import ChannelsEndpoint
 from sse_server.endpoints.cors import Cors, CorsOptions
 from sse_server.endpoints.history import HistoryEndpoint
+from sse_server.endpoints.metrics import MetricsEndpoint
 from sse_server.endpoints.page import PageEndpoint
 from sse_server.endpoints.publish import PublishEndpoint
 from sse_server.endpoints.router import Router
@@ -32,6 +35,9 @@ from sse_server.net.farewell import Farewell
 from sse_server.net.listener import Listener, listen
 from sse_server.net.site import ConnectionOptions, Site
 from sse_server.net.timer import Timer
+from sse_server.observe.collector import Observed
+from sse_server.observe.journal import Journal, JournalOptions
+from sse_server.observe.metrics import Metrics
 from sse_server.wire.channel_name import check_channel
 from sse_server.wire.event import Event
 
@@ -62,6 +68,7 @@ class ServerOptions:
     cors: CorsOptions = field(default_factory=CorsOptions)
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
     idempotency: IdempotencyOptions = field(default_factory=IdempotencyOptions)
+    journal: JournalOptions = field(default_factory=JournalOptions)
 
 
 class Server:
@@ -84,6 +91,7 @@ class Server:
             check_bind(address.host, allow_anonymous=options.allow_anonymous)
         self._listeners: list[Listener] = []
         self._background: set[asyncio.Future[list[Receipt]]] = set()
+        self._lag = Histogram(SECONDS)
         self._unready: str | None = "the server is starting"
 
     @property
@@ -104,10 +112,23 @@ class Server:
         """
         self._loop = loop = asyncio.get_running_loop()
         engine = MemoryEngine(loop.time, self._options.idempotency)
-        self._hub = Hub(self._options.hub, engine.positions, wake=self._wake_pump, clock=loop.time)
+        # Not the loop's clock, which with uvloop stands still while a callback runs.
+        self._hub = Hub(self._options.hub, engine.positions, self._wake_pump, time.monotonic)
         self._engine = GatedEngine(engine, self._hub)
         await self._engine.start(self._hub.deliver)
-        self._site = Site(self._endpoint(), self._options.connection, self._options.http1, loop)
+        self._journal = journal = Journal(self._options.journal, loop.time)
+        self._site = Site(
+            self._endpoint(), self._options.connection, self._options.http1, loop, journal
+        )
+        self._metrics = Metrics(
+            Observed(
+                hub=self._hub,
+                connections=lambda: self._site.size,
+                delayed=lambda: self._engine.delayed,
+                refusals=journal.refusals,
+                loop_lag=self._lag,
+            )
+        )
         try:
             for address in self._addresses:
                 self._listeners.append(await listen(address, self._site))
@@ -118,19 +139,22 @@ class Server:
             self._site.abort()  # the first listener may have had its first clients
             await self._engine.close()
             raise
-        self._timer = Timer(loop, (self._site.sweep, self._hub.tick, self._tell_presence))
+        chores = (self._site.sweep, self._hub.tick, self._tell_presence, self._tell_journal)
+        self._timer = Timer(loop, chores, self._lag)
         self._unready = None
+        journal.started(self.addresses)
 
     async def close(self) -> None:
         """End every stream cleanly, within `drain_seconds`. Idempotent."""
         if self._unready is not None:
             return
         self._unready = "the server is shutting down"
+        streams = self._hub.subscribers
         for listener in self._listeners:
             listener.close()
         self._timer.stop()
         # Clients keep their limits: one that was answered and does not leave is not waited for.
-        self._timer = Timer(self._loop, (self._site.sweep,))
+        self._timer = Timer(self._loop, (self._site.sweep, self._tell_journal), self._lag)
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._options.drain_seconds):
@@ -142,6 +166,8 @@ class Server:
         for publishing in self._background:
             publishing.cancel()
         await self._engine.close()
+        self._tell_journal()
+        self._journal.stopped(streams)
 
     async def publish(self, channel: str, event: Event | str | bytes) -> Receipt:
         """Publish one event; answers when the engine has it.
@@ -154,7 +180,7 @@ class Server:
         if self._unready is not None:
             raise ServerClosed(self._unready)
         event = event if isinstance(event, Event) else Event(event)
-        receipts = self._engine.publish([Publication(check_channel(channel), event)])
+        receipts = self._publish([Publication(check_channel(channel), event)])
         return (receipts if isinstance(receipts, list) else await receipts)[0]
 
     async def __aenter__(self) -> Self:
@@ -177,13 +203,47 @@ class Server:
     def _publish(
         self, publications: Sequence[Publication]
     ) -> list[Receipt] | Awaitable[list[Receipt]]:
-        return self._engine.publish(publications)
+        receipts = self._engine.publish(publications)
+        if not self._journal.tells_events:
+            return receipts
+        if isinstance(receipts, list):
+            self._tell_events(publications, receipts)
+            return receipts
+        return self._publish_and_tell(publications, receipts)
+
+    async def _publish_and_tell(
+        self, publications: Sequence[Publication], later: Awaitable[list[Receipt]]
+    ) -> list[Receipt]:
+        receipts = await later
+        self._tell_events(publications, receipts)
+        return receipts
+
+    def _tell_events(
+        self, publications: Sequence[Publication], receipts: Sequence[Receipt]
+    ) -> None:
+        for (channel, event), receipt in zip(publications, receipts, strict=True):
+            self._journal.published(
+                channel, receipt.position, len(event.data), duplicate=receipt.duplicate
+            )
+
+    def _show_metrics(self, accept: bytes) -> tuple[bytes, bytes]:
+        return self._metrics.page(accept)
+
+    def _tell_journal(self) -> None:
+        """Tell of gaps, and of what was left out in the second that has passed."""
+        self._journal.gaps(self._hub.pump)
+        self._journal.tick()
 
     def _endpoint(self) -> Endpoint:
         """What answers every request."""
         origins = self._options.cors.origins
-        guard = AnonymousGuard(allow_anonymous=self._options.allow_anonymous, origins=origins)
-        router = Router(guard.check)
+        journal = self._journal
+        guard = AnonymousGuard(
+            allow_anonymous=self._options.allow_anonymous,
+            origins=origins,
+            foreign=journal.origin_refused,
+        )
+        router = Router(guard.check, journal.refused)
         hub, positions = self._hub, self._engine.positions
         for endpoint in (
             SubscribeEndpoint(hub),
@@ -192,10 +252,11 @@ class Server:
             ChannelsEndpoint(hub.directory, positions),
             HistoryEndpoint(hub.directory, positions),
             StatusEndpoint(lambda: self._unready),
+            MetricsEndpoint(self._show_metrics),
             PageEndpoint(),
         ):
             endpoint.add_to(router)
-        return Cors(router, self._options.cors) if origins else router
+        return Cors(router, self._options.cors, journal.origin_refused) if origins else router
 
     def _tell_presence(self) -> None:
         """Publish how many follow the channels where that has changed."""

@@ -81,6 +81,7 @@ class Bench:
         heartbeat_seconds: float = 15.0,
         stall_timeout_seconds: float = 30.0,
         max_burst_bytes: int = 64 * 1024,
+        busiest_channels: int = 100,
         **channels: ChannelOptions,
     ) -> None:
         self.now = 0.0
@@ -93,6 +94,7 @@ class Bench:
             beside_limit=beside_limit,
             heartbeat_seconds=heartbeat_seconds,
             stall_timeout_seconds=stall_timeout_seconds,
+            busiest_channels=busiest_channels,
         )
         self.hub = Hub(options, POSITIONS, self._wake, lambda: self.now, newest)
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sse_server.core import log as log_module
+from sse_server.core.backlog import backlogs
 from sse_server.core.hub import Hub, HubOptions
 from sse_server.core.lane import Lane
 from sse_server.core.log import LogOptions
@@ -103,6 +104,7 @@ class Stream:
     paused: bool = False
     is_open: bool = True
     writes: int = 0
+    frames: int = 0
     last_id: bytes | None = None
     snapshots: list[Snapshot] = field(default_factory=list)
 
@@ -131,6 +133,7 @@ class Stream:
             self._take_heartbeat(blocks)
         else:
             for event in self.parser.feed(blocks):
+                self.frames += event.type != "gap"
                 self._take(event)
         for action in self.script.pop(self.writes, []):
             self.machine.act(action, self)
@@ -448,6 +451,7 @@ class HubMachine(RuleBasedStateMachine):
             self.left += 1
             stream.subscriber.gone(CloseReason.LOST)
             stream.subscriber.gone(CloseReason.LOST)
+            assert stream.subscriber.delivered[0] == stream.frames
 
     def _change(self, stream: Stream | None, channels: list[str]) -> None:
         if stream is None or not stream.is_open:
@@ -498,6 +502,7 @@ class HubMachine(RuleBasedStateMachine):
             subscriber = stream.subscriber
             assert subscriber is not None
             assert subscriber.paused is stream.paused
+            assert subscriber.delivered[0] == stream.frames
             assert set(subscriber.channels) == {
                 self.hub._channels[name] for name in followed(stream.channels)
             }
@@ -523,6 +528,9 @@ class HubMachine(RuleBasedStateMachine):
         assert hub.subscribers == len(self.streams)
         assert hub.opened == self.opened
         assert hub.closed.total() == self.left
+        assert hub.published - hub.log.evicted == sum(map(len, hub.log.windows.values()))
+        assert hub.traffic.total == hub.published
+        assert sum(item.streams for item in backlogs(hub)) == hub.subscribers
         clients = Counter(name for stream in self.streams for name in followed(stream.channels))
         assert {name: channel.clients for name, channel in hub._channels.items()} == clients
         for name, window in hub.log.windows.items():

@@ -97,6 +97,7 @@ class Log:
         "_tombstones",
         "appended_bytes",
         "bytes",
+        "evicted",
         "newest",
         "options",
         "positions",
@@ -110,6 +111,7 @@ class Log:
         self.windows: dict[str, Window] = {}
         self.newest = newest
         self.bytes = 0
+        self.evicted = 0  # frames, ever
         self.appended_bytes = 0  # ever, bookkeeping included
         # A window stands in each heap at most once, by what was its oldest frame when it was put
         # there; whether that is still so is looked at when it comes up. So appending touches a
@@ -146,8 +148,12 @@ class Log:
         """Take the newest frame of all, and evict what no longer fits."""
         assert offset > self.newest, (offset, self.newest)
         self.newest = offset
-        self.bytes += window.append(offset, block, now, mark)
-        self.appended_bytes += len(block) + FRAME_OVERHEAD_BYTES
+        size = len(block) + FRAME_OVERHEAD_BYTES
+        grown = window.append(offset, block, now, mark)
+        self.bytes += grown
+        self.appended_bytes += size
+        if grown < size:
+            self._count_evicted(window)
         if not window.ranked:
             window.ranked = True
             heappush(self._ranks, (offset, window))
@@ -196,6 +202,7 @@ class Log:
             while len(window) and window.times[window.head] + age <= now and limit > 0:
                 self.bytes -= window.evict()
                 limit -= 1
+            self._count_evicted(window)
             oldest = window.oldest
             if oldest is None:
                 heappop(ages)
@@ -228,6 +235,16 @@ class Log:
             self._ages[:] = [aged for aged in self._ages if aged[2].aging]
             heapify(self._ages)
 
+    def count_anew(self, channel: str) -> None:
+        """Another tally than before counts the events of a channel."""
+        window = self.windows.get(channel)
+        if window is not None:
+            window.tally = None
+
+    def _count_evicted(self, window: Window) -> None:
+        self.evicted += window.evicted
+        window.evicted = 0
+
     def _buried(self, channel: str, options: ChannelOptions) -> Tombstone:
         """What a channel without a window has lost."""
         if options.ephemeral:
@@ -244,6 +261,7 @@ class Log:
                 if oldest == self.newest:
                     return
                 self.bytes -= window.evict()
+                self._count_evicted(window)
                 oldest = window.oldest
             if oldest is None:
                 heappop(ranks)

@@ -99,6 +99,7 @@ class Connection(asyncio.Protocol):
             error = RemoteProtocolError(
                 "the request did not arrive in time: send it at once", 408, "request-timeout"
             )
+            self._site.journal.refused(error)
             self._finish(self._machine.refuse(error))
 
     def close_when_idle(self) -> None:
@@ -128,6 +129,7 @@ class Connection(asyncio.Protocol):
             try:
                 request = machine.next_request()
             except RequestError as error:
+                self._site.journal.refused(error)
                 output.append(machine.refuse(error))
                 self._finish(b"".join(output))
                 return
@@ -137,7 +139,7 @@ class Connection(asyncio.Protocol):
                 answer = self._site.endpoint(request)
             except Exception:
                 logger.exception("a request could not be answered")
-                answer = error_response(InternalError())
+                answer = self._failed()
             if isinstance(answer, Response):
                 output.append(machine.respond(answer, close=self._site.draining))
                 room -= len(output[-1])
@@ -219,6 +221,12 @@ class Connection(asyncio.Protocol):
         if self._site.draining:
             stream.end(CloseReason.DRAINED)
 
+    def _failed(self) -> Response:
+        """The answer where an exception came out of an endpoint."""
+        error = InternalError()
+        self._site.journal.refused(error)
+        return error_response(error)
+
     def _await(self, later: Awaitable[Answer]) -> None:
         self._task = self._site.loop.create_task(self._answer_later(later))
 
@@ -230,7 +238,7 @@ class Connection(asyncio.Protocol):
             raise
         except Exception:
             logger.exception("a request could not be answered")
-            answer = error_response(InternalError())
+            answer = self._failed()
         self._task = None
         if self._transport.is_closing():
             return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sse_server.net.date import ServerDate
 from sse_server.net.descriptors import spare_descriptors
 from sse_server.net.socket_options import SocketOptions
+from sse_server.observe.journal import Journal
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Site:
         "draining",
         "endpoint",
         "http1",
+        "journal",
         "loop",
         "max_connections",
         "opened",
@@ -68,12 +70,14 @@ class Site:
         options: ConnectionOptions,
         http1: Http1Options,
         loop: asyncio.AbstractEventLoop,
+        journal: Journal | None = None,
     ) -> None:
-        """`endpoint` answers every request."""
+        """`endpoint` answers every request; `journal` is told what happens."""
         self.endpoint = endpoint
         self.options = options
         self.http1 = http1
         self.loop = loop
+        self.journal = journal or Journal()
         self.date = ServerDate()
         self.connections: set[Connection] = set()
         self.streams: set[Stream] = set()
@@ -89,7 +93,12 @@ class Site:
     @property
     def is_full(self) -> bool:
         """Whether no more connections may be accepted."""
-        return len(self.connections) + len(self.streams) >= self.max_connections
+        return self.size >= self.max_connections
+
+    @property
+    def size(self) -> int:
+        """Connections that are open, with a stream or without."""
+        return len(self.connections) + len(self.streams)
 
     def call_when_room(self, callback: Callable[[], None]) -> None:
         """Call `callback` once when it is full no more."""

@@ -8,6 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from sse_server.node.logs import LoggingOptions, configure
 from sse_server.server import Server
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 _GC_THRESHOLDS = (50_000, 20, 100)
 
 
-def serve(options: ServerOptions, announce: Callable[[Server], None]) -> None:
+def serve(
+    options: ServerOptions,
+    announce: Callable[[Server], None],
+    logs: LoggingOptions | None = None,
+) -> None:
     """Serve until SIGINT or SIGTERM, then end cleanly; a second signal ends at once.
 
     `announce` is called when the server listens.
@@ -28,6 +33,7 @@ def serve(options: ServerOptions, announce: Callable[[Server], None]) -> None:
     Raises:
         ConfigurationError: the options cannot be served with.
     """
+    configure(logs or LoggingOptions())
     server = Server(options)
     gc.set_threshold(*_GC_THRESHOLDS)
     _run(_serve(server, announce))
