@@ -79,8 +79,19 @@ def _formatter(options: LoggingOptions) -> logging.Formatter:
             structlog.stdlib.ExtraAdder(),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
         ],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _without_other_formats,
+            *last,
+        ],
     )
+
+
+def _without_other_formats(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """What formatters of other handlers leave in a record is no field of it."""
+    for key in ("message", "asctime"):
+        event.pop(key, None)
+    return event
 
 
 def _as_json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
