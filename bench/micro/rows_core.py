@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable
 
 from bench.micro.timer import row
-from sse_server.core.hub import Hub, HubOptions
+from sse_server.core.hub import Hub
+from sse_server.core.hub_options import HubOptions
 from sse_server.core.subscriber import Subscriber
 from sse_server.http.chunked import chunked
 from sse_server.wire.event import Event

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Self
 
 import orjson
 
 from sse_server.auth.anonymous import AnonymousGuard, check_bind
+from sse_server.core.histogram import SECONDS, Histogram
 from sse_server.core.hub import Hub
-from sse_server.core.hub_options import HubOptions
 from sse_server.core.presence import presence_channel
 from sse_server.endpoints.channels import ChannelsEndpoint
-from sse_server.endpoints.cors import Cors, CorsOptions
+from sse_server.endpoints.cors import Cors
 from sse_server.endpoints.history import HistoryEndpoint
+from sse_server.endpoints.metrics import MetricsEndpoint
 from sse_server.endpoints.page import PageEndpoint
 from sse_server.endpoints.publish import PublishEndpoint
 from sse_server.endpoints.router import Router
@@ -25,16 +25,18 @@ from sse_server.endpoints.status import StatusEndpoint
 from sse_server.endpoints.subscribe import SubscribeEndpoint
 from sse_server.engines.base import Publication, Receipt
 from sse_server.engines.gated import GatedEngine
-from sse_server.engines.idempotency import IdempotencyOptions
 from sse_server.engines.schemes import make_engine
 from sse_server.errors import ServerClosed
-from sse_server.http.http1 import Http1Options
 from sse_server.net.address import bound_address, parse_address
 from sse_server.net.farewell import Farewell
 from sse_server.net.listener import Listener, adopt, listen
-from sse_server.net.site import ConnectionOptions, Site
+from sse_server.net.site import Site
 from sse_server.net.timer import Timer
-from sse_server.options import RELOADABLE, Bounds, Options, SecretInUrl, take_over
+from sse_server.observe.collector import Observed
+from sse_server.observe.journal import Journal
+from sse_server.observe.metrics import Metrics
+from sse_server.options import take_over
+from sse_server.server_options import ServerOptions
 from sse_server.wire.channel_name import check_channel
 from sse_server.wire.event import Event
 
@@ -44,43 +46,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sse_server.http.response import Endpoint
-
-
-_LEAST_RATE = 1_000  # streams a second that a server lets in, where none was busier yet
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerOptions(Options):
-    """Everything that can be set, by the module that it steers."""
-
-    bind: tuple[str, ...] = ("127.0.0.1:8000",)
-    """`HOST:PORT`, `[V6]:PORT` or `unix:PATH`; empty: no listener, for tests of one's own."""
-    engine: Annotated[str, SecretInUrl()] = "memory:"
-    """What orders events and keeps them, as a URL. `memory:` keeps what the log of the hub has room
-    for, and it is gone with the process."""
-    allow_anonymous: bool = False
-    """Let everyone who can reach a listener do everything. For closed networks."""
-    drain_seconds: Annotated[float, Bounds(0, 3_600), RELOADABLE] = 5.0
-    """How long `close` waits for clients to take what they have been sent."""
-    restart_seconds: Annotated[float, Bounds(0, 3_600), RELOADABLE] = 1.0
-    """How long it takes until the next server listens: clients are told to come back after that."""
-    hub: HubOptions = field(default_factory=HubOptions)
-    http1: Http1Options = field(default_factory=Http1Options)
-    cors: CorsOptions = field(default_factory=CorsOptions)
-    connection: ConnectionOptions = field(default_factory=ConnectionOptions)
-    idempotency: IdempotencyOptions = field(default_factory=IdempotencyOptions)
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be served with.
-
-        Raises:
-            ConfigurationError: an address is malformed, or reachable by strangers who need not say
-                who they are; or there is no such engine.
-        """
-        Options.__post_init__(self)
-        for bind in self.bind:
-            check_bind(parse_address(bind).host, allow_anonymous=self.allow_anonymous)
-        make_engine(self.engine, time.monotonic, self.idempotency)
 
 
 class Server:
@@ -110,6 +75,7 @@ class Server:
             check_bind(host, allow_anonymous=options.allow_anonymous, setting="sockets")
         self._listeners: list[Listener] = []
         self._background: set[asyncio.Future[list[Receipt]]] = set()
+        self._lag = Histogram(SECONDS)
         self._unready: str | None = "the server is starting"
 
     @property
@@ -135,10 +101,23 @@ class Server:
         """
         self._loop = loop = asyncio.get_running_loop()
         engine = make_engine(self._options.engine, loop.time, self._options.idempotency)
-        self._hub = Hub(self._options.hub, engine.positions, wake=self._wake_pump, clock=loop.time)
+        # Not the loop's clock, which with uvloop stands still while a callback runs.
+        self._hub = Hub(self._options.hub, engine.positions, self._wake_pump, time.monotonic)
         self._engine = GatedEngine(engine, self._hub)
         await self._engine.start(self._hub.deliver)
-        self._site = Site(self._endpoint(), self._options.connection, self._options.http1, loop)
+        self._journal = journal = Journal(self._options.journal, loop.time)
+        self._site = Site(
+            self._endpoint(), self._options.connection, self._options.http1, loop, journal
+        )
+        self._metrics = Metrics(
+            Observed(
+                hub=self._hub,
+                connections=lambda: self._site.size,
+                delayed=lambda: self._engine.delayed,
+                refusals=journal.refusals,
+                loop_lag=self._lag,
+            )
+        )
         try:
             for sock in self._sockets:
                 self._listeners.append(await adopt(sock, self._site))
@@ -153,19 +132,22 @@ class Server:
             self._site.abort()  # the first listener may have had its first clients
             await self._engine.close()
             raise
-        self._timer = Timer(loop, (self._site.sweep, self._hub.tick, self._tell_presence))
+        chores = (self._site.sweep, self._hub.tick, self._tell_presence, self._tell_journal)
+        self._timer = Timer(loop, chores, self._lag)
         self._unready = None
+        journal.started(self.addresses)
 
     async def close(self) -> None:
         """End every stream cleanly, within `drain_seconds`. Idempotent."""
         if self._unready is not None:
             return
         self._unready = "the server is shutting down"
+        streams = self._hub.subscribers
         for listener in self._listeners:
             listener.close()
         self._timer.stop()
         # Clients keep their limits: one that was answered and does not leave is not waited for.
-        self._timer = Timer(self._loop, (self._site.sweep,))
+        self._timer = Timer(self._loop, (self._site.sweep, self._tell_journal), self._lag)
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._options.drain_seconds):
@@ -177,6 +159,8 @@ class Server:
         for publishing in self._background:
             publishing.cancel()
         await self._engine.close()
+        self._tell_journal()
+        self._journal.stopped(streams)
 
     def reload(self, options: ServerOptions) -> list[str]:
         """Go on with other options, as far as a running server can. Streams stay open.
@@ -207,7 +191,7 @@ class Server:
         if self._unready is not None:
             raise ServerClosed(self._unready)
         event = event if isinstance(event, Event) else Event(event)
-        receipts = self._engine.publish([Publication(check_channel(channel), event)])
+        receipts = self._publish([Publication(check_channel(channel), event)])
         return (receipts if isinstance(receipts, list) else await receipts)[0]
 
     async def __aenter__(self) -> Self:
@@ -230,13 +214,47 @@ class Server:
     def _publish(
         self, publications: Sequence[Publication]
     ) -> list[Receipt] | Awaitable[list[Receipt]]:
-        return self._engine.publish(publications)
+        receipts = self._engine.publish(publications)
+        if not self._journal.tells_events:
+            return receipts
+        if isinstance(receipts, list):
+            self._tell_events(publications, receipts)
+            return receipts
+        return self._publish_and_tell(publications, receipts)
+
+    async def _publish_and_tell(
+        self, publications: Sequence[Publication], later: Awaitable[list[Receipt]]
+    ) -> list[Receipt]:
+        receipts = await later
+        self._tell_events(publications, receipts)
+        return receipts
+
+    def _tell_events(
+        self, publications: Sequence[Publication], receipts: Sequence[Receipt]
+    ) -> None:
+        for (channel, event), receipt in zip(publications, receipts, strict=True):
+            self._journal.published(
+                channel, receipt.position, len(event.data), duplicate=receipt.duplicate
+            )
+
+    def _show_metrics(self, accept: bytes) -> tuple[bytes, bytes]:
+        return self._metrics.page(accept)
+
+    def _tell_journal(self) -> None:
+        """Tell of gaps, and of what was left out in the second that has passed."""
+        self._journal.gaps(self._hub.pump)
+        self._journal.tick()
 
     def _endpoint(self) -> Endpoint:
         """What answers every request."""
         origins = self._options.cors.origins
-        guard = AnonymousGuard(allow_anonymous=self._options.allow_anonymous, origins=origins)
-        router = Router(guard.check)
+        journal = self._journal
+        guard = AnonymousGuard(
+            allow_anonymous=self._options.allow_anonymous,
+            origins=origins,
+            foreign=journal.origin_refused,
+        )
+        router = Router(guard.check, journal.refused)
         hub, positions = self._hub, self._engine.positions
         for endpoint in (
             SubscribeEndpoint(hub),
@@ -245,10 +263,11 @@ class Server:
             ChannelsEndpoint(hub.directory, positions),
             HistoryEndpoint(hub.directory, positions),
             StatusEndpoint(lambda: self._unready),
+            MetricsEndpoint(self._show_metrics),
             PageEndpoint(),
         ):
             endpoint.add_to(router)
-        return Cors(router, self._options.cors) if origins else router
+        return Cors(router, self._options.cors, journal.origin_refused) if origins else router
 
     def _tell_presence(self) -> None:
         """Publish how many follow the channels where that has changed."""
@@ -273,14 +292,10 @@ class Server:
         # The loop has come round: what clients had sent by then is read, and not thrown back.
         for connection in list(site.connections):
             connection.close_when_idle()
-        farewell = self._farewell(until - site.loop.time())
+        left_seconds = until - site.loop.time()
+        # The next server may begin only when this one has ended.
+        first_seconds = left_seconds + self._options.restart_seconds
+        farewell = Farewell.of(first_seconds, len(site.streams), site.peak_rate)
         for stream in list(site.streams):
             stream.finish(farewell.block())
         await site.wait_until_empty()
-
-    def _farewell(self, left_seconds: float) -> Farewell:
-        """When clients are to come back: the next server may begin only when this one has ended."""
-        site = self._site
-        rate = max(site.peak_rate, _LEAST_RATE)
-        first = left_seconds + self._options.restart_seconds
-        return Farewell(first, len(site.streams) / rate)

@@ -2,7 +2,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from sse_server.core.log import WINDOW_OVERHEAD_BYTES, Log, LogOptions
+from sse_server.core.log import WINDOW_OVERHEAD_BYTES, Log
+from sse_server.core.log_options import LogOptions
 from sse_server.core.window import FRAME_OVERHEAD_BYTES, ChannelOptions, Window
 from sse_server.errors import ConfigurationError
 from sse_server.http.chunked import chunked, plain

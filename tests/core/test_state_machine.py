@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sse_server.core import log as log_module
-from sse_server.core.hub import Hub, HubOptions
+from sse_server.core.backlog import backlogs
+from sse_server.core.hub import Hub
+from sse_server.core.hub_options import HubOptions
 from sse_server.core.lane import Lane
-from sse_server.core.log import WINDOW_OVERHEAD_BYTES, LogOptions
+from sse_server.core.log import WINDOW_OVERHEAD_BYTES
+from sse_server.core.log_options import LogOptions
 from sse_server.core.presence import PRESENCE_OPTIONS, presence_channel
 from sse_server.core.subscriber import Subscriber
 from sse_server.core.window import ChannelOptions
@@ -103,6 +106,7 @@ class Stream:
     paused: bool = False
     is_open: bool = True
     writes: int = 0
+    frames: int = 0
     last_id: bytes | None = None
     snapshots: list[Snapshot] = field(default_factory=list)
 
@@ -131,6 +135,7 @@ class Stream:
             self._take_heartbeat(blocks)
         else:
             for event in self.parser.feed(blocks):
+                self.frames += event.type != "gap"
                 self._take(event)
         for action in self.script.pop(self.writes, []):
             self.machine.act(action, self)
@@ -448,6 +453,7 @@ class HubMachine(RuleBasedStateMachine):
             self.left += 1
             stream.subscriber.gone(CloseReason.LOST)
             stream.subscriber.gone(CloseReason.LOST)
+            assert stream.subscriber.delivered[0] == stream.frames
 
     def _change(self, stream: Stream | None, channels: list[str]) -> None:
         if stream is None or not stream.is_open:
@@ -498,6 +504,7 @@ class HubMachine(RuleBasedStateMachine):
             subscriber = stream.subscriber
             assert subscriber is not None
             assert subscriber.paused is stream.paused
+            assert subscriber.delivered[0] == stream.frames
             assert set(subscriber.channels) == {
                 self.hub._channels[name] for name in followed(stream.channels)
             }
@@ -523,6 +530,9 @@ class HubMachine(RuleBasedStateMachine):
         assert hub.subscribers == len(self.streams)
         assert hub.opened == self.opened
         assert hub.closed.total() == self.left
+        assert hub.published - hub.log.evicted == sum(map(len, hub.log.windows.values()))
+        assert hub.traffic.total == hub.published
+        assert sum(item.streams for item in backlogs(hub)) == hub.subscribers
         clients = Counter(name for stream in self.streams for name in followed(stream.channels))
         assert {name: channel.clients for name, channel in hub._channels.items()} == clients
         for name, window in hub.log.windows.items():

@@ -12,7 +12,7 @@ outsiders can still come in by three ways, and a request that shows signs of one
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from ipaddress import IPv6Address, ip_address
 
 from sse_server.errors import ConfigurationError, Forbidden, quoted
@@ -76,11 +76,22 @@ def check_bind(
 class AnonymousGuard:
     """Looks at every request that does not say who it is from."""
 
-    __slots__ = ("_allow_anonymous", "_origins")
+    __slots__ = ("_allow_anonymous", "_foreign", "_origins")
 
-    def __init__(self, *, allow_anonymous: bool, origins: Collection[str] = ()) -> None:
-        """`allow_anonymous`: everything passes. `origins` are not foreign."""
+    def __init__(
+        self,
+        *,
+        allow_anonymous: bool,
+        origins: Collection[str] = (),
+        foreign: Callable[[bytes], None] = lambda _origin: None,
+    ) -> None:
+        """`allow_anonymous`: everything passes. `origins` are not foreign.
+
+        `foreign` is told of other pages' origins, whether their requests are refused here or their
+        answers by the browser.
+        """
         self._allow_anonymous = allow_anonymous
+        self._foreign = foreign
         self._origins = frozenset(origin.encode() for origin in origins)
 
     def check(self, request: Request) -> None:
@@ -89,8 +100,12 @@ class AnonymousGuard:
         Raises:
             Forbidden: it shows signs of coming from elsewhere.
         """
-        if self._allow_anonymous or request.path in OPEN_PATHS:
-            return
+        if self._allow_anonymous:
+            self._look_at_origin(request)
+        elif request.path not in OPEN_PATHS:
+            self._check_signs(request)
+
+    def _check_signs(self, request: Request) -> None:
         host = origin = None
         for name, value in request.headers:
             if name == b"host":
@@ -110,13 +125,25 @@ class AnonymousGuard:
             raise Forbidden(
                 f"the request's Host is {named}, and anonymous use is for localhost only; {_MEND}"
             )
-        if origin is None or origin in self._origins or request.method in _SAFE_METHODS:
+        if origin is None or origin in self._origins or not _is_foreign(origin, host):
             return
-        if _is_foreign(origin, host):
+        self._foreign(origin)
+        if request.method not in _SAFE_METHODS:
             raise Forbidden(
                 f"the request comes from a page of {quoted(origin.decode('latin-1'))}, and "
                 f"anonymous use is for the server's own pages; {_MEND}"
             )
+
+    def _look_at_origin(self, request: Request) -> None:
+        """Tell of a page of another origin: nothing refuses it here, but its browser does."""
+        origin = request.header(b"origin")
+        if origin is None or origin in self._origins:
+            return
+        # Behind a proxy Host may be anything. Browsers say themselves whose page it is.
+        if request.header(b"sec-fetch-site") == b"same-origin":
+            return
+        if _is_foreign(origin, request.header(b"host") or b""):
+            self._foreign(origin)
 
 
 def _is_own_host(host: bytes) -> bool:

@@ -13,11 +13,11 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from sse_server.config.logging_options import LoggingOptions
-from sse_server.core.log import LogOptions
+from sse_server.core.log_options import LogOptions
 from sse_server.core.window import ChannelOptions
 from sse_server.errors import quoted
 from sse_server.options import FieldFacts, Options, Path, field_facts
-from sse_server.server import ServerOptions
+from sse_server.server_options import ServerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

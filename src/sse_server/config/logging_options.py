@@ -11,7 +11,8 @@ class LoggingOptions(Options):
     """What the service tells of itself on standard error."""
 
     level: Annotated[Literal["debug", "info", "warning", "error"], RELOADABLE] = "info"
-    """What is less important is not written."""
+    """Of the server itself. What other packages say is logged from warnings on: at other levels
+    some of them tell header fields and addresses with queries."""
     format: Literal["auto", "json", "console"] = "auto"
     """One JSON object a line, for programs, or lines for people. `auto`: lines for people where
     standard error is a terminal."""

@@ -12,11 +12,11 @@ from sse_server.config.keys import CHANNELS, KEYS, PATH_OF_FIELD, REST
 from sse_server.config.logging_options import LoggingOptions
 from sse_server.config.settings import Settings
 from sse_server.config.values import read_value
-from sse_server.core.log import LogOptions
+from sse_server.core.log_options import LogOptions
 from sse_server.core.window import ChannelOptions
 from sse_server.errors import ConfigurationError
 from sse_server.options import Options, Path, field_facts
-from sse_server.server import ServerOptions
+from sse_server.server_options import ServerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from sse_server.config.logging_options import LoggingOptions
 from sse_server.options import Options
-from sse_server.server import ServerOptions
+from sse_server.server_options import ServerOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,6 +107,7 @@ class Group:
             self.open = lane
             return
         for member in lane.members:
+            member.take(lane.sent)
             other.add(member, lane.told)
         lane.members.clear()
         self._drop(lane)

@@ -13,12 +13,14 @@ from sse_server.core.heartbeat import Heartbeats
 from sse_server.core.hub_options import HubOptions
 from sse_server.core.log import Log
 from sse_server.core.presence import Presence, presence_channel
+from sse_server.core.pressure import is_too_high
 from sse_server.core.pump import Pump
 from sse_server.core.reading import known_count
 from sse_server.core.stall import Stalls
-from sse_server.core.start import begin
+from sse_server.core.start import EARLIEST, begin
 from sse_server.core.subscriber import Subscriber
-from sse_server.core.window import FRAME_OVERHEAD_BYTES, Mark
+from sse_server.core.traffic import Traffic
+from sse_server.core.window import Mark
 from sse_server.wire.encoder import encode, frame
 from sse_server.wire.event import Priority
 
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
     from sse_server.wire.event import Event
     from sse_server.wire.flow import CloseReason, Framing, Sink
     from sse_server.wire.position import Positions
-
-
-__all__ = ("Hub", "HubOptions")
 
 
 class Hub:
@@ -54,6 +53,7 @@ class Hub:
         self.presence = Presence()
         self.subscribers = 0
         self.opened = 0
+        self.reconnected = 0  # of them, those that came with a position
         self.published = 0
         self.pauses = 0
         self.closed: Counter[CloseReason] = Counter()
@@ -61,6 +61,7 @@ class Hub:
         self._channels: dict[str, Channel] = {}  # those that somebody follows
         self._groups: dict[GroupKey, Group] = {}
         self._combinations: Counter[tuple[str, ...]] = Counter()  # of the groups
+        self.traffic = Traffic(options.busiest_channels)
         self.directory = Directory(self.log, self._channels)
 
     @property
@@ -82,7 +83,13 @@ class Hub:
         if event.key is not None or event.priority is not Priority.NORMAL:
             mark = Mark(event.priority is Priority.LOW, event.key)
         log.append(window, offset, block, self.clock(), mark)
+        tally = window.tally
+        if tally is None:
+            tally = window.tally = self.traffic.tally(channel)
+        tally.events += 1
         self.published += 1
+        if self.published >= self.traffic.sample_at:
+            self.traffic.sample(channel, self.published)
 
     def subscribe(
         self,
@@ -106,6 +113,8 @@ class Hub:
         subscriber = Subscriber(sink, beginning)
         self.subscribers += 1
         self.opened += 1
+        if last_id is not None and last_id != EARLIEST:
+            self.reconnected += 1
         self._enter(subscriber, followed, framing, tells_positions=tells_positions)
         return subscriber
 
@@ -156,25 +165,8 @@ class Hub:
         self.stalls.forget(subscriber)
 
     def must_wait(self, channel: str, size: int) -> bool:
-        """Whether a publisher of `size` bytes to `channel` has to wait until the pump is dry.
-
-        Who waits for the pump must not lose anything, so publishing waits when it has waited for
-        long, and when what it has not read comes near what the window holds.
-        """
-        pump, log = self.pump, self.log
-        if pump.busy_since is None:
-            return False
-        if self.clock() - pump.busy_since > self.options.publish_wait_seconds:
-            return True
-        if (pump.unread_bytes + size) * 2 > log.options.max_bytes:
-            return True
-        window = log.windows.get(channel)
-        if window is None or not window.followed or window.options.ephemeral:
-            return False
-        unread = len(window.offsets) - window.index(pump.dry_at)
-        return unread * 2 > window.options.max_frames or (
-            (unread * (window.longest + FRAME_OVERHEAD_BYTES) + size) * 2 > window.options.max_bytes
-        )
+        """Whether a publisher of `size` bytes to `channel` has to wait until the pump is dry."""
+        return is_too_high(self, channel, size)
 
     def expire(self) -> float | None:
         """Evict what is too old; returns when to be called again, in the clock's seconds."""
@@ -186,6 +178,8 @@ class Hub:
         self.expire()
         self.heartbeats.beat(self.pump, now)
         self.stalls.sweep(now)
+        for channel in self.traffic.look(now):
+            self.log.count_anew(channel)
 
     def reload(self, options: HubOptions) -> None:
         """Go on with other options; they differ from the old ones in what is reloadable."""

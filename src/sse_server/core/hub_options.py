@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from sse_server.core.log import LogOptions
+from sse_server.core.log_options import LogOptions
 from sse_server.options import RELOADABLE, Bounds, Options
 
 
@@ -27,3 +27,5 @@ class HubOptions(Options):
     Infinite: none is."""
     publish_wait_seconds: Annotated[float, Bounds(0, 60), RELOADABLE] = 0.1
     """When those who wait for the pump are further behind, publishers are answered later."""
+    busiest_channels: Annotated[int, Bounds(0, 10_000)] = 100
+    """Whose events are counted one by one, those of the others together: each is a time series."""

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sse_server.wire.flow import NOTHING
+
 if TYPE_CHECKING:
     from sse_server.core.group import Group
     from sse_server.core.pump import Pump
     from sse_server.core.subscriber import Subscriber
+    from sse_server.wire.flow import Sent
 
 
 class Lane:
     """At most `group.lane_size` members that stand at one place."""
 
-    __slots__ = ("beats_at", "group", "members", "place", "queued", "seen", "seen_before", "told",
-                 "visiting", "wrote_at")  # fmt: skip
+    __slots__ = ("beats_at", "group", "members", "place", "queued", "seen", "seen_before", "sent",
+                 "sent_before", "told", "visiting", "wrote_at")  # fmt: skip
 
     def __init__(self, group: Group, place: int, seen: int, now: float) -> None:
         """An empty lane at `place`, up to which the group's windows have had `seen` frames."""
@@ -29,6 +32,8 @@ class Lane:
         self.place = place
         self.seen = seen
         self.seen_before = seen  # before the visit that is going on
+        self.sent: Sent = NOTHING  # to each member that stood here all the time
+        self.sent_before = self.sent
         self.queued = False
         self.visiting = False
         self.told = place  # no member was sent an older id last
@@ -41,6 +46,7 @@ class Lane:
         member.lane = self
         member.slot = len(self.members)
         self.members.append(member)
+        member.since = self.sent
         member.place = max(member.place, self.place)
 
     def remove(self, member: Subscriber) -> None:
@@ -52,6 +58,7 @@ class Lane:
         member.lane = None
         unvisited = self.visiting and member.place < self.place
         member.seen = self.seen_before if unvisited else self.seen
+        member.take(self.sent_before if unvisited else self.sent)
 
     def run(self, pump: Pump) -> int:
         """Bring the members on by one burst; returns the number of writes."""
@@ -70,6 +77,8 @@ class Lane:
         self.told = burst.last
         self.seen_before = self.seen
         self.seen = burst.seen
+        frames, size = self.sent_before = self.sent
+        self.sent = (frames + burst.frames, size + len(burst.data))
         written = self._write(burst.data, burst.place, pump.now)
         pump.count(burst, written)
         if burst.cut or log.newest != burst.newest:
@@ -99,6 +108,7 @@ class Lane:
         group = self.group
         newest = pump.log.newest
         self.seen_before = self.seen
+        self.sent_before = self.sent
         if pump.now < self.wrote_at + group.hub.heartbeats.shortest:
             self.place = newest
             group.settle(self)

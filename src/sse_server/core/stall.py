@@ -8,6 +8,8 @@ from sse_server.core.policy import LagPolicy
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sse_server.core.subscriber import Subscriber
 
 
@@ -24,6 +26,10 @@ class Stalls:
     def __len__(self) -> int:
         """Subscribers that are paused."""
         return len(self._watched)
+
+    def __iter__(self) -> Iterator[Subscriber]:
+        """They, the one that was paused first first."""
+        return iter(self._watched)
 
     def watch(self, subscriber: Subscriber, now: float) -> None:
         """It has been paused."""

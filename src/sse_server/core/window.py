@@ -8,10 +8,13 @@ cut off when it is more than half of the list, so that eviction costs O(1) in th
 from bisect import bisect_right
 from dataclasses import dataclass
 from sys import maxsize
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from sse_server.core.policy import AfterGap, LagPolicy
 from sse_server.options import Bounds, Options
+
+if TYPE_CHECKING:
+    from sse_server.core.traffic import Tally
 
 FRAME_OVERHEAD_BYTES = 130
 """What a frame costs beside its text: bytes object 33, offset 32, time 24, three list slots 24, and
@@ -85,6 +88,7 @@ class Window:
         "blocks",
         "bytes",
         "current",
+        "evicted",
         "followed",
         "head",
         "longest",
@@ -95,6 +99,7 @@ class Window:
         "offsets",
         "options",
         "ranked",
+        "tally",
         "times",
         "total",
         "uncertain",
@@ -117,12 +122,14 @@ class Window:
         self.bytes = 0  # of its frames
         self.longest = 0  # no block is longer; never lowered while there are frames
         self.total = 0  # frames ever appended to this object
+        self.evicted = 0  # of them, since the log last asked
         self.newest = lost  # nothing beyond it has ever been appended
         self.lost = lost
         self.uncertain = uncertain
         self.followed = 0  # by how many subscribers; not forgotten while above zero
         self.ranked = False  # stands in the log's heap of oldest frames
         self.aging = False  # stands in the log's heap of ages
+        self.tally: Tally | None = None  # where its events are counted; None: to be asked for
 
     def __len__(self) -> int:
         """Frames held."""
@@ -167,6 +174,7 @@ class Window:
             self.lost = self.offsets[head]
         self.blocks[head] = b""
         self.bytes -= freed
+        self.evicted += 1
         self.head = head = head + 1
         if head == len(self.offsets):
             self.longest = 0

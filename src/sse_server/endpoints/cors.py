@@ -6,7 +6,7 @@ says `Vary: Origin`.
 """
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -52,11 +52,17 @@ class CorsOptions(Options):
 class Cors:
     """An endpoint around another: answers preflights, and says who may read the answers."""
 
-    __slots__ = ("_allowed", "_endpoint")
+    __slots__ = ("_allowed", "_endpoint", "_refused")
 
-    def __init__(self, endpoint: Endpoint, options: CorsOptions) -> None:
-        """`endpoint` answers everything but preflights."""
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        options: CorsOptions,
+        refused: Callable[[bytes], None] = lambda _origin: None,
+    ) -> None:
+        """`endpoint` answers everything but preflights; `refused` is told whose are refused."""
         self._endpoint = endpoint
+        self._refused = refused
         self._allowed: dict[bytes, Headers] = {}
         for origin in options.origins:
             name = origin.encode()
@@ -72,6 +78,8 @@ class Cors:
         fields = (_VARY,) if origin is None else self._allowed.get(origin, (_VARY,))
         if request.method == b"OPTIONS" and request.header(b"access-control-request-method"):
             allowed = len(fields) > 1
+            if origin is not None and not allowed:
+                self._refused(origin)
             return Response(204, (*fields, *_PREFLIGHT) if allowed else fields)
         answer = self._endpoint(request)
         if isinstance(answer, Response | EventStream):

@@ -23,6 +23,7 @@ METHODS = (
 _KNOWN_METHODS = frozenset(METHODS)
 
 Methods = dict[bytes, Endpoint]
+Refused = Callable[[RequestError, Request], None]
 
 
 class UnknownMethod(RequestError):  # noqa: N818 (named as the classes of sse_server.errors are)
@@ -38,11 +39,17 @@ class Router:
     OPTIONS, and HEAD where there is GET, come by themselves.
     """
 
-    __slots__ = ("_around", "_check", "_exact")
+    __slots__ = ("_around", "_check", "_exact", "_refused")
 
-    def __init__(self, check: Callable[[Request], None] | None = None) -> None:
-        """`check` sees every request first, and may refuse it as an endpoint may."""
+    def __init__(
+        self, check: Callable[[Request], None] | None = None, refused: Refused | None = None
+    ) -> None:
+        """`check` sees every request first, and may refuse it as an endpoint may.
+
+        `refused` is told of each that is.
+        """
         self._check = check
+        self._refused = refused
         self._exact: dict[bytes, Methods] = {}
         # By what stands before the channel; then the longest end first, so that the empty one,
         # which every path ends with, comes last.
@@ -70,12 +77,25 @@ class Router:
                 self._check(request)
             answer = self._endpoint(request)(request)
         except RequestError as error:
-            return error_response(error)
+            return self._refuse(request, error)
         if answer.__class__ is Response:
             return answer
         if isinstance(answer, Response | EventStream):
             return _without_stream(answer) if request.method == b"HEAD" else answer
-        return _awaited(answer, request)
+        return self._later(answer, request)
+
+    def _refuse(self, request: Request, error: RequestError) -> Response:
+        if self._refused is not None:
+            self._refused(error, request)
+        return error_response(error)
+
+    async def _later(self, later: Awaitable[Answer], request: Request) -> Answer:
+        """What comes out of an endpoint that could not answer at once."""
+        try:
+            answer = await later
+        except RequestError as error:
+            return self._refuse(request, error)
+        return _without_stream(answer) if request.method == b"HEAD" else answer
 
     def _methods(self, pattern: str) -> Methods:
         """The methods at `pattern`, empty if it is new."""
@@ -142,12 +162,3 @@ def _without_stream(answer: Answer) -> Response:
     if isinstance(answer, Response):
         return answer
     return Response(200, (*EVENT_STREAM_FIELDS, *answer.headers))
-
-
-async def _awaited(later: Awaitable[Answer], request: Request) -> Answer:
-    """What comes out of an endpoint that could not answer at once."""
-    try:
-        answer = await later
-    except RequestError as error:
-        return error_response(error)
-    return _without_stream(answer) if request.method == b"HEAD" else answer

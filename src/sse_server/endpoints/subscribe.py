@@ -103,7 +103,10 @@ class SubscribeEndpoint:
         last_id = request.header(b"last-event-id") or None
         if last_id is None and request.query:
             last_id = single_parameters(request, _PARAMETERS).get(b"last_event_id") or None
-        return EventStream(partial(self._open, channels, last_id, _tells_positions(request)))
+        return EventStream(
+            partial(self._open, channels, last_id, _tells_positions(request)),
+            resumed=last_id is not None,
+        )
 
     def _open(
         self,

@@ -42,6 +42,8 @@ class EventStream:
     open: Callable[[Sink, Framing], Opened]
     headers: Headers = ()
     """Beyond the constant ones of every event stream."""
+    resumed: bool = False
+    """Its client says what it had last."""
 
 
 Answer = Response | EventStream

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, cast
 
-from sse_server.errors import RemoteProtocolError, RequestError
+from sse_server.errors import InternalError, RemoteProtocolError, RequestError
 from sse_server.http.http1 import Http1, Phase
 from sse_server.http.response import EventStream, Response, error_response
 from sse_server.net.held import TooMuchHeld
@@ -109,6 +109,7 @@ class Connection(asyncio.Protocol):
             error = RemoteProtocolError(
                 "the request did not arrive in time: send it at once", 408, "request-timeout"
             )
+            self._site.journal.refused(error)
             self._finish(self._machine.refuse(error))
 
     def close_when_idle(self) -> None:
@@ -131,7 +132,9 @@ class Connection(asyncio.Protocol):
             self._lingers = True
             self._transport.abort()
         else:
-            self._finish(self._machine.refuse(TooMuchHeld()))
+            error = TooMuchHeld()
+            self._site.journal.refused(error)
+            self._finish(self._machine.refuse(error))
 
     def _count_held(self) -> None:
         """Say what is held for this connection: only where there is, or has been, something."""
@@ -160,6 +163,7 @@ class Connection(asyncio.Protocol):
             try:
                 request = machine.next_request()
             except RequestError as error:
+                self._site.journal.refused(error)
                 output.append(machine.refuse(error))
                 self._finish(b"".join(output))
                 return
@@ -186,12 +190,12 @@ class Connection(asyncio.Protocol):
         site.handshakes.end(self)
         self._body_bytes = len(request.body)
         if self._body_bytes and site.held.is_full:
-            return error_response(TooMuchHeld())
+            return self._failed(TooMuchHeld(), request)
         try:
             return site.endpoint(request)
         except Exception:
             logger.exception("a request could not be answered")
-            return error_response(InternalError())
+            return self._failed(InternalError(), request)
 
     def _next_turn(self) -> None:
         """There may be more to answer: let the others of the loop have their turn first."""
@@ -262,6 +266,11 @@ class Connection(asyncio.Protocol):
         if self._site.draining:
             stream.end(CloseReason.DRAINED)
 
+    def _failed(self, error: RequestError, request: Request | None = None) -> Response:
+        """The answer where no endpoint gives one."""
+        self._site.journal.refused(error, request)
+        return error_response(error)
+
     def _await(self, later: Awaitable[Answer]) -> None:
         self._task = self._site.loop.create_task(self._answer_later(later))
 
@@ -273,7 +282,7 @@ class Connection(asyncio.Protocol):
             raise
         except Exception:
             logger.exception("a request could not be answered")
-            answer = error_response(InternalError())
+            answer = self._failed(InternalError())
         self._task = None
         if self._transport.is_closing():
             return
@@ -286,14 +295,3 @@ class Connection(asyncio.Protocol):
         self._count_held()
         if not self._lingers and not self._stalled:
             self._next_turn()
-
-
-class InternalError(RequestError):
-    """An error of ours. What it was stands in the log, not in the answer."""
-
-    status = 500
-    code = "internal-error"
-
-    def __init__(self) -> None:
-        """The same for all."""
-        super().__init__("the server failed to answer this request; its log says why")

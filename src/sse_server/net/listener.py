@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import os
 import socket
 import stat
@@ -18,8 +17,6 @@ from sse_server.net.socket_options import tune
 
 if TYPE_CHECKING:
     from sse_server.net.site import Site
-
-logger = logging.getLogger(__name__)
 
 BACKLOG = 4_096
 """Connections that the kernel completes while we are busy: a reconnecting crowd should not have its
@@ -91,11 +88,7 @@ class Listener:
         if self._closed:
             return
         self._stop()
-        logger.warning(
-            "%s: all %d connections are taken; who comes now waits until there is room",
-            self.address,
-            self._site.max_connections,
-        )
+        self._site.journal.listener_full(self.address, self._site.max_connections)
         self._site.call_when_room(self._resume)
 
     def _stop(self) -> None:
@@ -111,6 +104,7 @@ class Listener:
         """Site: there is room again."""
         self._full = False
         if not self._closed:
+            self._site.journal.listener_has_room(self.address)
             self._keep(self._site.loop.create_task(self.accept()))
 
     def _accept(self, listening: socket.socket) -> None:
@@ -123,7 +117,7 @@ class Listener:
         except OSError as error:
             # Others have taken the descriptors that we count on. The socket stays readable, and we
             # would come back here at once.
-            logger.warning("%s: no connection can be accepted: %s", self.address, error)
+            self._site.journal.unable_to_accept(self.address, error)
             self._stop()
             loop.call_later(_RETRY_SECONDS, self._resume)
             return

@@ -10,6 +10,7 @@ from sse_server.net.descriptors import spare_descriptors
 from sse_server.net.handshakes import Handshakes
 from sse_server.net.held import HeldBytes
 from sse_server.net.socket_options import SocketOptions
+from sse_server.observe.journal import Journal
 from sse_server.options import RELOADABLE, Bounds, Options
 from sse_server.wire.flow import CloseReason
 
@@ -67,6 +68,7 @@ class Site:
         "handshakes",
         "held",
         "http1",
+        "journal",
         "loop",
         "max_connections",
         "opened",
@@ -81,12 +83,14 @@ class Site:
         options: ConnectionOptions,
         http1: Http1Options,
         loop: asyncio.AbstractEventLoop,
+        journal: Journal | None = None,
     ) -> None:
-        """`endpoint` answers every request."""
+        """`endpoint` answers every request; `journal` is told what happens."""
         self.endpoint = endpoint
         self.options = options
         self.http1 = http1
         self.loop = loop
+        self.journal = journal or Journal()
         self.date = ServerDate()
         self.connections: set[Connection] = set()
         self.streams: set[Stream] = set()
@@ -117,7 +121,12 @@ class Site:
     @property
     def is_full(self) -> bool:
         """Whether no more connections may be accepted."""
-        return len(self.connections) + len(self.streams) >= self.max_connections
+        return self.size >= self.max_connections
+
+    @property
+    def size(self) -> int:
+        """Connections that are open, with a stream or without."""
+        return len(self.connections) + len(self.streams)
 
     def call_when_room(self, callback: Callable[[], None]) -> None:
         """Call `callback` once when it is full no more."""

@@ -18,7 +18,7 @@ from sse_server.server import Server
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from sse_server.server import ServerOptions
+    from sse_server.server_options import ServerOptions
 
 # A full collection walks every object of every connection, and nothing is sent meanwhile. Almost
 # nothing here is cyclic, so it may come rarely.
