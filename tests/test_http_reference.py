@@ -47,11 +47,13 @@ NOT_ON_THE_PAGE = {
     "connection.socket.user_timeout_seconds",
     "http1.max_pipelined_bytes",
     "hub.beside_limit",
+    "hub.busiest_channels",
     "hub.lane_size",
     "hub.log.max_burst_bytes",
     "hub.log.max_memo_bytes",
     "hub.log.max_tombstones",
     "hub.writes_per_run",
+    "journal.lines_per_second",
     "wire.parser.MAX_EVENT_BYTES",  # of streams that we read
 }
 

@@ -55,7 +55,7 @@ def test_the_table_of_log_lines_has_all_kinds_with_their_levels() -> None:
         **kinds,
         **once,
         journal.LEFT_OUT: "as those",
-        **dict.fromkeys(direct_messages(), "error"),
+        **direct_messages(),
     }
 
 
@@ -67,14 +67,20 @@ def test_the_table_of_log_lines_has_all_fields() -> None:
             assert field == "exception" or re.search(known, source), (event, field)
 
 
-def direct_messages() -> list[str]:
-    """What is logged without the journal."""
+def direct_messages() -> dict[str, str]:
+    """What is logged without the journal, with its level."""
     nodes = (
         node
         for path in (ROOT / "src").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     )
-    return [ast.literal_eval(node.args[0]) for node in nodes if is_line(node)]
+    return {ast.literal_eval(node.args[0]): level(node) for node in nodes if is_line(node)}
+
+
+def level(line: ast.Call) -> str:
+    """That of `logger.error("…")`, for example."""
+    assert isinstance(line.func, ast.Attribute)
+    return "error" if line.func.attr == "exception" else line.func.attr
 
 
 def is_line(node: ast.AST) -> TypeGuard[ast.Call]:

@@ -146,7 +146,7 @@ class Server:
         for listener in self._listeners:
             listener.close()
         self._timer.stop()
-        # Clients keep their limits: one that was answered and does not leave is not waited for.
+        # Clients keep their limits: who was answered and does not leave is not waited for.
         self._timer = Timer(self._loop, (self._site.sweep, self._tell_journal), self._lag)
         try:
             with contextlib.suppress(TimeoutError):

@@ -18,12 +18,13 @@ from tests.running_server import Client, wait_until
 
 SERVE_AT_DEBUG = """
 from sse_server import ServerOptions
-from sse_server.node.logs import LoggingOptions
+from sse_server.config.logging_options import LoggingOptions
+from sse_server.node.logs import configure
 from sse_server.node.process import serve
+configure(LoggingOptions(level="debug"))
 serve(
     ServerOptions(bind=("127.0.0.1:0",)),
     lambda server: print(server.addresses[0], flush=True),
-    LoggingOptions(level="debug"),
 )
 """
 

@@ -18,7 +18,7 @@ def test_a_client_that_takes_nothing_is_told_of(
     monkeypatch.setattr("sse_server.net.timer._INTERVAL_SECONDS", 0.02)
     caplog.set_level(logging.DEBUG, "sse_server")
     options = ServerOptions(
-        bind=("127.0.0.1:0",), hub=HubOptions(stall_timeout_seconds=0.1), drain_seconds=0.2
+        bind=("127.0.0.1:0",), hub=HubOptions(stall_timeout_seconds=1.0), drain_seconds=0.2
     )
     with run_server("uvloop", options) as running:
         running.subscriber()

@@ -77,14 +77,15 @@ class Router:
                 self._check(request)
             answer = self._endpoint(request)(request)
         except RequestError as error:
-            return self._refuse(request, error)
+            return self._refusal(request, error)
         if answer.__class__ is Response:
             return answer
         if isinstance(answer, Response | EventStream):
             return _without_stream(answer) if request.method == b"HEAD" else answer
         return self._later(answer, request)
 
-    def _refuse(self, request: Request, error: RequestError) -> Response:
+    def _refusal(self, request: Request, error: RequestError) -> Response:
+        """The answer to what was refused."""
         if self._refused is not None:
             self._refused(error, request)
         return error_response(error)
@@ -94,7 +95,7 @@ class Router:
         try:
             answer = await later
         except RequestError as error:
-            return self._refuse(request, error)
+            return self._refusal(request, error)
         return _without_stream(answer) if request.method == b"HEAD" else answer
 
     def _methods(self, pattern: str) -> Methods:

@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
     def close_when_idle(self) -> None:
         """Drain: end it, at once between requests, else with the answer to what is being sent."""
         phase = self._machine.phase
-        if phase is Phase.IDLE and self._watched is not None:
+        if phase is Phase.IDLE and self not in self._site.handshakes:
             self._transport.close()
         elif phase in (Phase.IDLE, Phase.HEAD, Phase.BODY):
             # Who has not sent anything yet is about to, and would see a reset.

@@ -21,14 +21,18 @@ _SPARED_SWEEPS = 2  # one whole second of the loop at least, at most two
 class Handshakes:
     """Who is in one, in the order of their beginning."""
 
-    __slots__ = ("_began", "_most", "_sweeps", "cut")
+    __slots__ = ("_began", "_sweeps", "cut", "most")
 
     def __init__(self, most: int) -> None:
-        """Beyond `most` the oldest is aborted, unless it is young."""
-        self._most = most
+        """Beyond `most` the oldest is aborted, unless it is young. It may be changed."""
+        self.most = most
         self._began: dict[Connection, int] = {}
         self._sweeps = 0
         self.cut = 0  # aborted to make room, ever
+
+    def __contains__(self, connection: Connection) -> bool:
+        """Whether it has not sent a whole request yet."""
+        return connection in self._began
 
     def __len__(self) -> int:
         """How many there are."""
@@ -38,7 +42,7 @@ class Handshakes:
         """It has just been accepted."""
         began = self._began
         began[connection] = self._sweeps
-        if len(began) > self._most:
+        if len(began) > self.most:
             self._cut_oldest()
 
     def end(self, connection: Connection) -> None:
@@ -48,7 +52,7 @@ class Handshakes:
     def sweep(self, *, crowded: bool) -> None:
         """Make room, once a second. `crowded`: others cannot be accepted, so every place counts."""
         self._sweeps += 1
-        while crowded or len(self._began) > self._most:
+        while crowded or len(self._began) > self.most:
             if not self._cut_oldest():
                 break
 

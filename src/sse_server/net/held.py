@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 class HeldBytes:
     """How many bytes are held for whom, in the order in which they began to be."""
 
-    __slots__ = ("_most", "_unanswered", "_waiting", "cut", "total", "unanswered")
+    __slots__ = ("_unanswered", "_waiting", "cut", "most", "total", "unanswered")
 
     def __init__(self, most: int) -> None:
-        """`most` bytes in all."""
-        self._most = most
+        """`most` bytes in all. It may be changed."""
+        self.most = most
         self._waiting: dict[Connection, int] = {}
         self._unanswered: dict[Connection, int] = {}
         self.total = 0
@@ -33,7 +33,7 @@ class HeldBytes:
     @property
     def is_full(self) -> bool:
         """Whether requests that are being answered take all there is."""
-        return self.unanswered >= self._most
+        return self.unanswered >= self.most
 
     def count(self, connection: Connection, size: int, *, unanswered: bool = False) -> None:
         """So much is held for `connection` now. `unanswered`: behind and with a request in hand."""
@@ -47,7 +47,7 @@ class HeldBytes:
         if unanswered and size:
             self._unanswered[connection] = size
             self.unanswered += size
-        while self.total > self._most and self._waiting:
+        while self.total > self.most and self._waiting:
             oldest = next(iter(self._waiting))
             self.total -= self._waiting.pop(oldest)
             self.cut += 1

@@ -43,11 +43,11 @@ class ConnectionOptions(Options):
     max_connections: Annotated[int | None, Bounds(1, 100_000_000), RELOADABLE] = None
     """Beyond these, clients wait in the kernel until there is room. None: as many as there are file
     descriptors for."""
-    max_handshaking: int = 4_096
+    max_handshaking: Annotated[int, Bounds(1, 10_000_000), RELOADABLE] = 4_096
     """Connections without a whole request so far. Beyond these, the one that has been at it longest
     is aborted, once it has had a second. A backlog of the kernel: a crowd that reconnects comes in
     portions of this size at most, and has sent its requests with its connections."""
-    max_held_bytes: int = 128 * 1024 * 1024
+    max_held_bytes: Annotated[int, Bounds(1, 1 << 40), RELOADABLE] = 128 * 1024 * 1024
     """Requests that are not whole or not answered, and answers that are not read, of all
     connections together: 16 of the largest bodies. Beyond it, who has held some for longest gets
     503, or is cut off if it is an answer that it does not read. Half of what the log may take."""
@@ -114,6 +114,8 @@ class Site:
         elif self.options.max_connections is not None:
             taken = len(self.connections) + len(self.streams)
             self.max_connections = taken + spare_descriptors()
+        self.handshakes.most = options.max_handshaking
+        self.held.most = options.max_held_bytes
         self.options = options
         self.http1 = http1
         self.left()
