@@ -115,7 +115,8 @@ class Hub:
         self.opened += 1
         if last_id is not None and last_id != EARLIEST:
             self.reconnected += 1
-        self._enter(subscriber, followed, framing, tells_positions=tells_positions)
+        told = beginning.place
+        self._enter(subscriber, followed, framing, tells_positions=tells_positions, told=told)
         return subscriber
 
     def opening_position(self, subscriber: Subscriber) -> bytes | None:
@@ -136,14 +137,14 @@ class Hub:
             channel.clients += 1
             channel.window.followed += 1
         lane = subscriber.lane
-        told = subscriber.place if lane is None else lane.told
         if lane is not None and lane.place >= group.newest and subscriber.place >= group.newest:
             subscriber.place = self.log.newest
         self._exit(subscriber)
         windows = [channel.window for channel in followed]
         subscriber.seen = known_count(windows, subscriber.place)
         tells_positions = group.key.tells_positions
-        self._enter(subscriber, followed, group.framing, tells_positions=tells_positions, told=told)
+        # Its place may be beyond the last id that it was sent, which is not kept.
+        self._enter(subscriber, followed, group.framing, tells_positions=tells_positions, told=0)
         for channel in followed:
             channel.clients -= 1
             channel.window.followed -= 1
@@ -220,7 +221,7 @@ class Hub:
         framing: Framing,
         *,
         tells_positions: bool,
-        told: int | None = None,
+        told: int,
     ) -> None:
         """Give it its group, and a lane when it has everything; `told`: the id it was sent last."""
         shared, subscriber.beside = arrange(followed, self._combinations, self.options.beside_limit)
@@ -245,7 +246,7 @@ class Hub:
             return
         has_everything = subscriber.place == self.log.newest and subscriber.start is None
         if has_everything and subscriber.farewell is None:
-            group.stand(subscriber, subscriber.place if told is None else told)
+            group.stand(subscriber, told)
             return
         if not subscriber.slow:  # publishers wait for it, too
             self.pump.dry_at = min(self.pump.dry_at, subscriber.place)
