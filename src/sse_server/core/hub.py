@@ -119,6 +119,7 @@ class Hub:
         if last_id is not None and last_id != EARLIEST:
             self.reconnected += 1
         self._enter(subscriber, followed, framing, tells_positions=tells_positions)
+        self._note_presence(followed)
         return subscriber
 
     def opening_position(self, subscriber: Subscriber) -> bytes | None:
@@ -139,6 +140,7 @@ class Hub:
         for channel in followed:  # not to be forgotten between leaving and entering
             channel.clients += 1
             channel.window.followed += 1
+        before = subscriber.channels
         lane = subscriber.lane
         # Its place may be beyond the last id that it was sent.
         told = 0 if lane is None else lane.told
@@ -153,12 +155,15 @@ class Hub:
         for channel in followed:
             channel.clients -= 1
             channel.window.followed -= 1
+        self._note_presence(set(before) ^ set(followed))
         self.changed += 1
         return place
 
     def leave(self, subscriber: Subscriber, reason: CloseReason) -> None:
         """A stream has ended."""
+        followed = subscriber.channels
         self._exit(subscriber)
+        self._note_presence(followed)
         self.stalls.forget(subscriber)
         self.registry.forget(subscriber)
         self.subscribers -= 1
@@ -216,6 +221,12 @@ class Hub:
                 names[presence_channel(name)] = None
         return list(names)
 
+    def _note_presence(self, channels: Iterable[Channel]) -> None:
+        """So many more, or fewer, follow these than before."""
+        for channel in channels:
+            if channel.window.options.presence:
+                self.presence.changed(channel.window.name)
+
     def _channel(self, name: str) -> Channel:
         channel = self._channels.get(name)
         if channel is None:
@@ -248,8 +259,6 @@ class Hub:
         for channel in followed:
             channel.clients += 1
             channel.window.followed += 1
-            if channel.window.options.presence:
-                self.presence.changed(channel.window.name)
         if subscriber.paused:
             return
         has_everything = subscriber.place == self.log.newest and subscriber.start is None
@@ -283,8 +292,6 @@ class Hub:
             channel.clients -= 1
             window = channel.window
             window.followed -= 1
-            if window.options.presence:
-                self.presence.changed(window.name)
             if not channel.clients:
                 del self._channels[window.name]
                 self.log.release(window)
