@@ -211,6 +211,7 @@ class HubMachine(RuleBasedStateMachine):
         self.heartbeats = 0
         self.left = 0
         self.opened = 0
+        self.is_whole = True  # no assertion has failed inside a write, and left a visit undone
         self.history = History(OPTIONS, MAX_BYTES)
         self.streams: list[Stream] = []
         self.hub = Hub(options, Positions(EPOCH), self._wake, lambda: self.now)
@@ -350,7 +351,9 @@ class HubMachine(RuleBasedStateMachine):
             return
         self.wakes = 0
         before = self.writes
+        self.is_whole = False
         self.hub.pump.run()
+        self.is_whole = True
         options = self.hub.options
         assert self.writes - before < options.writes_per_run + options.lane_size
 
@@ -393,16 +396,20 @@ class HubMachine(RuleBasedStateMachine):
         if not hasattr(self, "hub"):
             return
         try:
-            self.quiet()
-            for stream in [*self.streams]:
-                self._leave(stream)
-            while self.wakes:
-                self._run()
-            assert not self.hub._groups
-            assert not self.hub._channels
-            self.check()
+            if self.is_whole:
+                self._end()
         finally:
             self.patches.undo()
+
+    def _end(self) -> None:
+        self.quiet()
+        for stream in [*self.streams]:
+            self._leave(stream)
+        while self.wakes:
+            self._run()
+        assert not self.hub._groups
+        assert not self.hub._channels
+        self.check()
 
     # --- the same, from inside a write ------------------------------------------------------------
 

@@ -118,7 +118,8 @@ class Hub:
         self.opened += 1
         if last_id is not None and last_id != EARLIEST:
             self.reconnected += 1
-        self._enter(subscriber, followed, framing, tells_positions=tells_positions)
+        told = beginning.place
+        self._enter(subscriber, followed, framing, tells_positions=tells_positions, told=told)
         self._note_presence(followed)
         return subscriber
 
@@ -142,8 +143,6 @@ class Hub:
             channel.window.followed += 1
         before = subscriber.channels
         lane = subscriber.lane
-        # Its place may be beyond the last id that it was sent.
-        told = 0 if lane is None else lane.told
         if lane is not None and lane.place >= group.newest and subscriber.place >= group.newest:
             subscriber.place = self.log.newest
         self._exit(subscriber)
@@ -151,7 +150,8 @@ class Hub:
         place = subscriber.place
         subscriber.seen = known_count(windows, place)
         tells_positions = group.key.tells_positions
-        self._enter(subscriber, followed, group.framing, tells_positions=tells_positions, told=told)
+        # Its place may be beyond the last id that it was sent, which is not kept.
+        self._enter(subscriber, followed, group.framing, tells_positions=tells_positions, told=0)
         for channel in followed:
             channel.clients -= 1
             channel.window.followed -= 1
@@ -240,7 +240,7 @@ class Hub:
         framing: Framing,
         *,
         tells_positions: bool,
-        told: int | None = None,
+        told: int,
     ) -> None:
         """Give it its group, and a lane when it has everything; `told`: the id it was sent last."""
         shared, subscriber.beside = arrange(followed, self._combinations, self.options.beside_limit)
@@ -263,7 +263,7 @@ class Hub:
             return
         has_everything = subscriber.place == self.log.newest and subscriber.start is None
         if has_everything and subscriber.farewell is None:
-            group.stand(subscriber, subscriber.place if told is None else told)
+            group.stand(subscriber, told)
             return
         if not subscriber.slow:  # publishers wait for it, too
             self.pump.dry_at = min(self.pump.dry_at, subscriber.place)
