@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sse_server.auth.anonymous import AnonymousGuard
 from sse_server.endpoints.channels import ChannelsEndpoint
+from sse_server.endpoints.control import ControlEndpoint
 from sse_server.endpoints.cors import Cors
 from sse_server.endpoints.history import HistoryEndpoint
 from sse_server.endpoints.metrics import MetricsEndpoint
@@ -16,6 +17,7 @@ from sse_server.endpoints.router import Router
 from sse_server.endpoints.send import SendEndpoint
 from sse_server.endpoints.status import StatusEndpoint
 from sse_server.endpoints.subscribe import SubscribeEndpoint
+from sse_server.endpoints.subscribers import SubscribersEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -57,6 +59,8 @@ class Surface:
             SendEndpoint(self.publish, hub.directory),
             ChannelsEndpoint(hub.directory, positions),
             HistoryEndpoint(hub.directory, positions),
+            ControlEndpoint(hub, positions),
+            SubscribersEndpoint(hub.registry, positions),
             StatusEndpoint(self.unready),
             MetricsEndpoint(self.metrics.page),
             PageEndpoint(),
