@@ -3,7 +3,6 @@
 import json
 import signal
 import time
-import urllib.request
 from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,7 +11,7 @@ from playwright.sync_api import Page, Route
 
 from tests.conftest import Serve, Served
 from tests.peers.conftest import ServeBriskly
-from tests.peers.publisher import publish, wait_for_clients
+from tests.peers.publisher import end_stream, publish, wait_for_clients
 
 TIMEOUT_MS = 20_000
 APP = """<!doctype html><link rel="icon" href="data:,"><script type="module">
@@ -95,15 +94,6 @@ class App:
             self.asked.append(parse_qs(parts.query))
 
 
-def delete(url: str, channel: str, query: str = "") -> None:
-    """End the only stream on a channel."""
-    with urllib.request.urlopen(f"{url}/subscribers?channel={channel}") as answer:
-        (stream,) = json.load(answer)["subscribers"]
-    target = f"{url}/subscribers/{stream['subscriber']}{query}"
-    with urllib.request.urlopen(urllib.request.Request(target, method="DELETE")) as answer:
-        assert answer.status == 200
-
-
 @pytest.fixture
 def served(serve: Serve) -> Served:
     return serve()
@@ -163,7 +153,7 @@ def test_added_channels_are_there_again_after_a_break_and_nothing_is_missing(
     publish(served.url, "b", "before")
     app.heard(1)
     page.context.set_offline(True)
-    delete(served.url, "b", "?retry=50")  # cut while it is away
+    end_stream(served.url, "b", retry_ms=50)  # cut while it is away
     wait_for_clients(served.url, "b", 0)
     for number in range(3):
         publish(served.url, "a", "not for it")
@@ -195,7 +185,7 @@ def test_a_source_that_gave_up_is_opened_anew_with_a_new_token_from_the_last_eve
     first = publish(served.url, "news", "before")
     app.heard(1)
     app.add("sport")
-    delete(served.url, "news", "?retry=0")
+    end_stream(served.url, "news", retry_ms=0)
     publish(served.url, "sport", "while it was away")
     app.wait_until_open(times=2)
     assert [data for _, data, _ in app.heard(2)] == ["before", "while it was away"]
@@ -245,7 +235,7 @@ def test_a_token_that_has_expired_is_told_and_replaced(
 def test_it_stays_away_when_an_operator_says_so(app: App, served: Served) -> None:
     app.follow("news", types=("stream-ended",))
     app.wait_until_open()
-    delete(served.url, "news")
+    end_stream(served.url, "news")
     app.wait_for("stream.state === 'closed'")
     (ended,) = app.heard(1)
     assert (ended[0], json.loads(ended[1])["comes_back"]) == ("stream-ended", False)
@@ -265,6 +255,6 @@ def test_a_stream_that_is_closed_is_gone(app: App, served: Served) -> None:
 def test_an_eventsource_that_an_operator_sent_away_stays_away(served: Served, page: Page) -> None:
     page.goto(f"{served.url}/?channel=news")
     wait_for_clients(served.url, "news")
-    delete(served.url, "news")
+    end_stream(served.url, "news")
     page.wait_for_timeout(7_000)  # it would come back after 2 to 5 seconds
     wait_for_clients(served.url, "news", 0)
