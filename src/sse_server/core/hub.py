@@ -152,6 +152,8 @@ class Hub:
         tells_positions = group.key.tells_positions
         # Its place may be beyond the last id that it was sent, which is not kept.
         self._enter(subscriber, followed, group.framing, tells_positions=tells_positions, told=0)
+        if lane is not None and subscriber.lane is not None:
+            self.heartbeats.hasten(subscriber.lane, lane.wrote_at)
         for channel in followed:
             channel.clients -= 1
             channel.window.followed -= 1
