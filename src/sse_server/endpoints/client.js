@@ -58,7 +58,7 @@ export class Stream {
     }).catch(() => null);
     if (answer?.ok) return (await answer.json()).position;
     if (answer && answer.status !== 404 && answer.status < 500) {
-      this.#channels = before;
+      [...add, ...remove].forEach((one) => this.#channels[before.has(one) ? "add" : "delete"](one));
       throw new Error((await answer.json()).message);
     }
     if (id === this.#id) this.#open();
