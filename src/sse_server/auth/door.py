@@ -90,6 +90,7 @@ class Door:
             StillOpen: not while it has one.
             Unavailable: too many are opened now.
         """
+        self._leases.sweep(now)
         holder = self._cookies.read(request, token.digest)
         leases = self._leases_for(request, token, holder)
         lease = next((lease for lease in leases if lease.stream is None), None)
