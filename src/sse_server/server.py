@@ -95,7 +95,7 @@ class Server:
         self._hub = Hub(self._options.hub, engine.positions, self._wake_pump, time.monotonic)
         self._engine = GatedEngine(engine, self._hub)
         await self._engine.start(self._hub.deliver)
-        self._journal = journal = Journal(self._options.journal, loop.time)
+        self._journal = journal = Journal(self._options.journal, time.monotonic)
         metrics = Metrics(
             Observed(
                 hub=self._hub,

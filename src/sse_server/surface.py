@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 from sse_server.auth.anonymous import AnonymousGuard
 from sse_server.endpoints.channels import ChannelsEndpoint
+from sse_server.endpoints.control import ControlEndpoint
 from sse_server.endpoints.cors import Cors
 from sse_server.endpoints.history import HistoryEndpoint
 from sse_server.endpoints.metrics import MetricsEndpoint
 from sse_server.endpoints.page import PageEndpoint
 from sse_server.endpoints.publish import PublishEndpoint
 from sse_server.endpoints.revocations import RevocationsEndpoint
+from sse_server.endpoints.rights import holder
 from sse_server.endpoints.router import Router
 from sse_server.endpoints.send import SendEndpoint
 from sse_server.endpoints.status import StatusEndpoint
 from sse_server.endpoints.subscribe import SubscribeEndpoint
+from sse_server.endpoints.subscribers import SubscribersEndpoint
 from sse_server.endpoints.token import TokenEndpoint
 
 if TYPE_CHECKING:
@@ -56,11 +59,13 @@ class Surface:
         router = Router(guard.check, journal.refused)
         hub, positions = self.hub, self.positions
         for endpoint in (
-            SubscribeEndpoint(hub),
+            SubscribeEndpoint(hub, holder),
             PublishEndpoint(self.publish),
             SendEndpoint(self.publish, hub.directory),
             ChannelsEndpoint(hub.directory, positions),
             HistoryEndpoint(hub.directory, positions),
+            ControlEndpoint(hub, positions, holder, gate.allow),
+            SubscribersEndpoint(hub.registry, positions),
             StatusEndpoint(self.unready),
             MetricsEndpoint(self.metrics.page),
             TokenEndpoint(gate.issue),

@@ -225,7 +225,7 @@ def test_a_stream_that_acknowledges_nothing_gives_way() -> None:
     world.now += 1
     again = world.open(once(), cookie=stream.cookie)
     assert stream.sink.aborted is CloseReason.REPLACED
-    assert list(world.streams.all) == [again.stream]
+    assert list(world.streams.all.values()) == [again.stream]
 
 
 def test_a_stream_that_acknowledges_late_does_not() -> None:
@@ -275,7 +275,7 @@ def test_a_grant_ends_its_stream_and_the_lease_with_it() -> None:
     stream = world.open(once())
     world.now = START + 899
     world.streams.tick()
-    assert stream.stream in world.streams.all
+    assert stream.stream.is_open
     world.now = START + 900
     world.streams.tick()
     assert b"event: token-expired" in stream.sink.sent

@@ -13,7 +13,7 @@ from tests.auth.makers import HS256, SECRET, token
 from tests.running_server import Answer, RunningServer, run_server
 
 APP = "https://app.example"
-PUBLISHER, PUBLISHER_ENTRY = new_api_key("publisher", ["publish=news:*,a"])
+PUBLISHER, PUBLISHER_ENTRY = new_api_key("publisher", ["publish=news:*|a"])
 OPERATOR, OPERATOR_ENTRY = new_api_key("operator", ["operate"])
 
 Start = Callable[[AuthOptions], RunningServer]

@@ -16,7 +16,7 @@ from sse_server.errors import Unauthorized
 from sse_server.http.chunked import plain
 from sse_server.http.request import Request
 from sse_server.http.rights import Admission
-from sse_server.wire.flow import NOTHING, CloseReason, Sent
+from sse_server.wire.flow import NOTHING, Client, CloseReason, Sent
 from tests.auth.makers import HS256
 
 START = 1_800_000_000.0
@@ -51,6 +51,10 @@ class FakeSink:
         self.source.gone(reason)
 
     @property
+    def client(self) -> Client:
+        return Client(None, None)
+
+    @property
     def acknowledged(self) -> tuple[int, int]:
         return self._acknowledged, len(self.sent) - self._acknowledged
 
@@ -59,6 +63,7 @@ class FakeSubscriber:
     """A stream that is nothing but open."""
 
     delivered: Sent = NOTHING
+    opened_at = 0.0
     followed: list[str]
 
     def __init__(self, sink: FakeSink, place: int) -> None:

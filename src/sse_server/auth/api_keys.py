@@ -2,7 +2,7 @@
 
 A key is `sse_NAME_SECRET`. Settings have its hash and what it is for:
 
-    deploy sha256:… publish=news:*,alerts subscribe=news:* operate
+    deploy sha256:… publish=news:*|alerts subscribe=news:* operate
 
 A hash without salt or effort will do: the secret is 256 random bits, which nobody guesses. It is
 compared in constant time. The name is no secret.
@@ -118,6 +118,7 @@ def _grant(name: str, words: list[str]) -> Grant:
         raise InvalidKey(f"the key {name} is for nothing: {_FORM}")
     try:
         return Grant(
+            key=name,
             may_operate="operate" in rights,
             subscribe=_patterns(rights, "subscribe"),
             publish=_patterns(rights, "publish"),
@@ -127,4 +128,4 @@ def _grant(name: str, words: list[str]) -> Grant:
 
 
 def _patterns(rights: dict[str, str], right: str) -> Patterns:
-    return Patterns(rights[right].split(",")) if right in rights else Patterns()
+    return Patterns(rights[right].split("|")) if right in rights else Patterns()

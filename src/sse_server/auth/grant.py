@@ -40,6 +40,8 @@ class Grant:
     issued_at: float | None = None
     token_id: str | None = None
     """The token's `jti`."""
+    key: str | None = None
+    """The name of the API key."""
 
     def may_subscribe(self, channel: str) -> bool:
         """Whether `channel`, a checked name, may be followed."""

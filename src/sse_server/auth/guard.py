@@ -17,7 +17,7 @@ from sse_server.auth.tokens import Expected, Token, is_signed_by, take_apart, to
 from sse_server.errors import Forbidden, Unauthorized, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 
     from sse_server.auth.credentials import Credential
     from sse_server.auth.door import Door
@@ -67,6 +67,14 @@ class Access:
     def may_operate(self) -> bool:
         """Whether it may see and end what is others'."""
         return self.grant.may_operate
+
+    @property
+    def holder(self) -> Hashable:
+        """Who it is: the user, or where there is none the token or the key."""
+        grant = self.grant
+        if grant.subject is not None:
+            return "user", grant.subject
+        return ("token", grant.token_id) if grant.key is None else ("key", grant.key)
 
     def may_subscribe(self, channel: str) -> bool:
         """Whether it may follow `channel`."""

@@ -49,8 +49,8 @@ class Acknowledged(Protocol):
 class GrantedStream:
     """An open stream, and what it was opened by. The `Source` of its connection."""
 
-    __slots__ = ("__weakref__", "_framing", "_probe", "_stream", "_streams", "grant", "lease",
-                 "sink")  # fmt: skip
+    __slots__ = ("_framing", "_probe", "_streams", "grant", "lease", "sink",
+                 "stream")  # fmt: skip
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class GrantedStream:
         streams: OpenStreams,
     ) -> None:
         """`stream` is the subscriber."""
-        self._stream = stream
+        self.stream = stream
         self._framing = framing
         self._streams: OpenStreams | None = streams  # None: it is gone
         self._probe: tuple[float, int] | None = None  # when, and what was acknowledged by then
@@ -70,30 +70,40 @@ class GrantedStream:
         self.lease: Lease | None = None
 
     @property
+    def is_open(self) -> bool:
+        """Whether it is not over."""
+        return self._streams is not None
+
+    @property
+    def opened_at(self) -> float:
+        """Source: as it says."""
+        return self.stream.opened_at
+
+    @property
     def delivered(self) -> Sent:
         """Source: as it says."""
-        return self._stream.delivered
+        return self.stream.delivered
 
     @property
     def followed(self) -> list[str]:
         """Source: as it says."""
-        return self._stream.followed
+        return self.stream.followed
 
     def pause(self) -> None:
         """Source: the connection's news."""
-        self._stream.pause()
+        self.stream.pause()
 
     def resume(self) -> None:
         """Source: the connection's news."""
-        self._stream.resume()
+        self.stream.resume()
 
     def finish(self, farewell: bytes) -> None:
         """Source: the server's farewell."""
-        self._stream.finish(farewell)
+        self.stream.finish(farewell)
 
     def gone(self, reason: CloseReason) -> None:
         """Source: it is over. Idempotent."""
-        self._stream.gone(reason)
+        self.stream.gone(reason)
         streams, self._streams = self._streams, None
         if streams is not None:
             streams.forget(self)
@@ -102,7 +112,7 @@ class GrantedStream:
         """End it, telling why."""
         data = REVOKED_DATA if reason is CloseReason.REVOKED else EXPIRED_DATA
         block = own_event(b"token-expired", data, None, retry_ms)
-        self._stream.close(reason, self._framing([block]))
+        self.stream.close(reason, self._framing([block]))
 
     def is_alive(self, now: float) -> bool:
         """Whether its client still acknowledges what it is sent; if need be it is sent something.
@@ -141,14 +151,15 @@ class OpenStreams:
         self._by_token: defaultdict[str, dict[GrantedStream, None]] = defaultdict(dict)
         self._ends: list[tuple[float, int, GrantedStream]] = []  # a heap; some are gone, or renewed
         self._numbers = count()
-        self.all: dict[GrantedStream, None] = {}
+        self.all: dict[OpenStream, GrantedStream] = {}
+        """By the subscriber."""
 
     def add(
         self, stream: OpenStream, sink: Sink, framing: Framing, grant: Grant, lease: Lease | None
     ) -> GrantedStream:
         """One has been opened."""
         granted = GrantedStream(stream, sink, framing, grant, self)
-        self.all[granted] = None
+        self.all[stream] = granted
         self._index(granted)
         if lease is not None:
             granted.lease = lease
@@ -157,12 +168,12 @@ class OpenStreams:
 
     def forget(self, granted: GrantedStream) -> None:
         """One is over."""
-        self.all.pop(granted, None)
+        self.all.pop(granted.stream, None)
         self._unindex(granted)
         if granted.lease is not None:
             self._leases.leave(granted.lease, self._clock(), self._newest())
         if len(self._ends) > 2 * len(self.all) + 64:
-            self._ends = [entry for entry in self._ends if entry[2] in self.all]
+            self._ends = [entry for entry in self._ends if entry[2].is_open]
             heapq.heapify(self._ends)
 
     def renew(self, granted: GrantedStream, grant: Grant) -> None:
@@ -181,7 +192,7 @@ class OpenStreams:
             if not self._ends or self._ends[0][0] > now:
                 return
             ends_at, _, granted = heapq.heappop(self._ends)
-            if granted in self.all and granted.grant.ends_at == ends_at:
+            if granted.is_open and granted.grant.ends_at == ends_at:
                 self._end(granted, CloseReason.EXPIRED, 1_000 + 100 * (number % 30))
 
     def revoke(self, streams: Iterable[GrantedStream]) -> int:

@@ -106,7 +106,7 @@ class AuthOptions(Options):
     back after a restart needs a new token."""
     api_keys: Annotated[tuple[str, ...], Secret(), RELOADABLE] = ()
     """Keys of programs that publish or operate, as `sse-server key new` prints them:
-    `NAME sha256:HASH publish=news:*,alerts subscribe=* operate`."""
+    `NAME sha256:HASH publish=news:*|alerts subscribe=* operate`."""
     forward: ForwardOptions = field(default_factory=ForwardOptions)
 
     @property

@@ -48,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from sse_server.auth.keys import InvalidKey  # noqa: PLC0415
 
     patterns = {"publish": arguments.publish, "subscribe": arguments.subscribe}
-    rights = [f"{right}={','.join(of_it)}" for right, of_it in patterns.items() if of_it]
+    rights = [f"{right}={'|'.join(of_it)}" for right, of_it in patterns.items() if of_it]
     if arguments.operate:
         rights.append("operate")
     try:

@@ -3,10 +3,15 @@
 Where nobody has to say who they are a request has no rights with it, and everything is allowed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 
 from sse_server.errors import NotGranted, quoted
 from sse_server.http.request import Request
+
+
+def holder(request: Request) -> Hashable:
+    """Who sends a request, as the holder of streams; None: nobody in particular."""
+    return None if request.rights is None else request.rights.holder
 
 
 def check_subscribe(request: Request, channels: Iterable[str]) -> None:

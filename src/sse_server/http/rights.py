@@ -1,6 +1,6 @@
 """Rights: what the sender of a request may do, as far as endpoints ask."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple, Protocol
 
 from sse_server.http.request import Headers, Request
@@ -33,6 +33,11 @@ class Rights(Protocol):
     @property
     def may_operate(self) -> bool:
         """Whether it may see and end what is others'."""
+        ...
+
+    @property
+    def holder(self) -> Hashable:
+        """Who it is, however it was said: the same for all requests of one user."""
         ...
 
     def may_subscribe(self, channel: str) -> bool:

@@ -21,15 +21,16 @@ from sse_server.auth.memory import Revocations, UsedTokens
 from sse_server.auth.minting import Mint, derived
 from sse_server.auth.open_streams import OpenStreams
 from sse_server.auth.state import State
-from sse_server.errors import NotFound, Unavailable
+from sse_server.errors import NotFound, NotGranted, Unavailable, quoted
 from sse_server.outbound.files import KeyFiles, load_state, save_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from sse_server.auth.grant import Grant
     from sse_server.auth.options import AuthOptions
     from sse_server.core.hub import Hub
+    from sse_server.http.rights import OpenStream
     from sse_server.outbound.asking import HttpAsking
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,17 @@ class Gate:
         if self._keeper is None:
             raise _nobody_is_asked()
         return self._keeper.revoke(token_id, subject)
+
+    def allow(self, stream: OpenStream, channels: Sequence[str]) -> None:
+        """Let an open stream follow `channels`, too.
+
+        Raises:
+            NotGranted: it was not opened by somebody who may.
+        """
+        granted = None if self._keeper is None else self._keeper.streams.all.get(stream)
+        for channel in () if granted is None else channels:
+            if granted is not None and not granted.grant.may_subscribe(channel):
+                raise NotGranted(f"the stream's grant does not have {quoted(channel)}")
 
 
 class _Keeper:
