@@ -107,7 +107,11 @@ class Server:
         )
         options = self._options
         self._gate = Gate(self._hub, journal.origin_refused)
-        self._gate.take(options.auth, options.cors.origins)
+        try:
+            self._gate.take(options.auth, options.cors.origins)
+        except BaseException:
+            await self._engine.close()
+            raise
         self._surface = Surface(
             self._hub,
             engine.positions,
