@@ -67,7 +67,8 @@ class Registry:
 
     def moment(self, now: float) -> float:
         """A moment to open a stream in: `now`, or the next one that no other stream has."""
-        self._newest = max(now, nextafter(self._newest, inf))
+        newest = self._newest
+        self._newest = now if now > newest else nextafter(newest, inf)
         return self._newest
 
     def name(self, subscriber: Subscriber) -> str:
