@@ -2,7 +2,7 @@
 
 It holds nothing of a stream until that is to be controlled. Where a stream stands it is found; its
 name is the moment in which it was opened, which no other has, with a keyed hash of it, so that
-nobody can make one up. A name is as long as 32 characters that need no escaping anywhere.
+nobody can make one up: 32 characters, which need no escaping anywhere.
 """
 
 from __future__ import annotations
