@@ -106,6 +106,19 @@ def test_the_first_line_is_enough_for_head(serve: Serve) -> None:
         assert process.stderr.read() == b""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+def test_output_that_nothing_fits_into_is_told_in_one_line(serve: Serve) -> None:
+    url = serve().url
+    publish(url, "news", "hello")
+    with (
+        Path("/dev/full").open("wb") as full,
+        running("tail", "news", "--all-since", "earliest", "--url", url, stdout=full) as process,
+    ):
+        assert process.wait() == 1
+        assert line(process.stderr) == "sse-server: input or output failed: No space left on device"
+        assert line(process.stderr) == ""
+
+
 def test_control_characters_do_not_reach_a_terminal(serve: Serve) -> None:
     url = serve().url
     publish(url, "news", "title \x1b]0;owned\x07 clear \x1b[2J \x9b31m bell \x08 end")
