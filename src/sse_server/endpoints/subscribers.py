@@ -2,12 +2,12 @@
 
 A stream is what `core.activity` tells of it. The list is `{"subscribers": […], "next": id or
 null}`, the oldest first; `?after=` the id in `next` is the next page, also if that stream is gone
-by then, `?limit=` its length, `?channel=` lets out who does not follow that.
+by then, `?limit=` its length, `?channel=` leaves out who does not follow that.
 
 DELETE ends a stream at once, with an `event: stream-ended`. EventSource comes back from any end
 that is not told by a status, so it is told how long to wait: without `?retry=` a day, the longest
 there is, which is for as long as anybody leaves a page open. With `?retry=` it is sent away to come
-back. Who opens a stream anew is another: to keep somebody out is not this address's to do.
+back. Whoever opens a stream anew has another: keeping somebody out is not done here.
 """
 
 from typing import TYPE_CHECKING
