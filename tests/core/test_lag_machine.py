@@ -17,6 +17,7 @@ from sse_server.core.presence import PRESENCE_OPTIONS, presence_channel
 from sse_server.core.subscriber import Subscriber
 from sse_server.core.window import ChannelOptions
 from sse_server.http.chunked import plain
+from sse_server.wire import flow
 from sse_server.wire.event import Event, Priority
 from sse_server.wire.flow import CloseReason
 from sse_server.wire.parser import EventStreamParser, StreamEvent
@@ -76,6 +77,7 @@ class Client:
     pauses_in: int = 0
     """It is paused in the write that comes then."""
     unsent = 0
+    client = flow.Client(None, None)
 
     def __post_init__(self) -> None:
         self.last_id = self.began

@@ -22,7 +22,7 @@ from sse_server.core.window import ChannelOptions
 from sse_server.http.chunked import chunked, plain
 from sse_server.wire.encoder import id_block
 from sse_server.wire.event import Event
-from sse_server.wire.flow import CloseReason, Framing
+from sse_server.wire.flow import Client, CloseReason, Framing
 from sse_server.wire.parser import EventStreamParser, StreamEvent
 from sse_server.wire.position import Positions
 from tests.core.model import EPOCH, History, Ledger, Snapshot, position
@@ -151,6 +151,7 @@ class Stream:
             self.machine.act(action, self)
 
     unsent = 0
+    client = Client(None, None)
 
     def end(self, reason: CloseReason, last: bytes = b"") -> None:
         assert self.finishing, "nobody asked for it"
@@ -521,12 +522,12 @@ class HubMachine(RuleBasedStateMachine):
         subscriber = stream.subscriber
         assert subscriber is not None
         stood = subscriber.lane is not None and stream.ledger.has_everything
-        self.hub.change(subscriber, channels)
+        place = self.hub.change(subscriber, channels)
         stream.channels = channels
         stream.ledger.floor = self.hub.log._floor
-        stream.ledger.change(followed(channels), subscriber.place)
+        stream.ledger.change(followed(channels), place)
         if stood:
-            assert subscriber.place == self.history.newest
+            assert place == self.history.newest
             assert subscriber.lane is not None
         stream.snapshots = [stream.ledger.snapshot(stream.last_id)]
 
@@ -560,6 +561,9 @@ class HubMachine(RuleBasedStateMachine):
             assert len(set(windows)) == len(windows) <= 3 * len(log.windows) + MIN_DEAD
 
     def check_subscribers(self) -> None:
+        opened = [stream.subscriber for stream in self.streams]
+        assert Counter(self.hub.registry) == Counter(opened)
+        assert self.hub.registry.page(-1.0, len(opened)) == opened
         for stream in self.streams:
             subscriber = stream.subscriber
             assert subscriber is not None

@@ -16,6 +16,7 @@ from sse_server.core.presence import Presence, presence_channel
 from sse_server.core.pressure import is_too_high
 from sse_server.core.pump import Pump
 from sse_server.core.reading import known_count
+from sse_server.core.registry import Registry
 from sse_server.core.stall import Stalls
 from sse_server.core.start import EARLIEST, begin
 from sse_server.core.subscriber import Subscriber
@@ -54,6 +55,7 @@ class Hub:
         self.subscribers = 0
         self.opened = 0
         self.reconnected = 0  # of them, those that came with a position
+        self.changed = 0  # changes of open streams
         self.published = 0
         self.pauses = 0
         self.closed: Counter[CloseReason] = Counter()
@@ -63,6 +65,7 @@ class Hub:
         self._combinations: Counter[tuple[str, ...]] = Counter()  # of the groups
         self.traffic = Traffic(options.busiest_channels)
         self.directory = Directory(self.log, self._channels)
+        self.registry = Registry(self._groups, self._channels, self.stalls, self.pump, clock())
 
     @property
     def newest(self) -> int:
@@ -110,13 +113,14 @@ class Hub:
         followed = [self._channel(name) for name in names]
         windows = [channel.window for channel in followed]
         beginning = begin(last_id, windows, self.log.newest, self.positions)
-        subscriber = Subscriber(sink, beginning)
+        subscriber = Subscriber(sink, beginning, self.registry.moment(self.clock()))
         self.subscribers += 1
         self.opened += 1
         if last_id is not None and last_id != EARLIEST:
             self.reconnected += 1
         told = beginning.place
         self._enter(subscriber, followed, framing, tells_positions=tells_positions, told=told)
+        self._note_presence(followed)
         return subscriber
 
     def opening_position(self, subscriber: Subscriber) -> bytes | None:
@@ -125,10 +129,11 @@ class Hub:
             return None
         return self.positions.encode(subscriber.place)
 
-    def change(self, subscriber: Subscriber, channels: Sequence[str]) -> None:
+    def change(self, subscriber: Subscriber, channels: Sequence[str]) -> int:
         """Let an open stream follow `channels` from where it is: the newest position if it stands.
 
-        What a channel that is new to it has lost beyond that place is a gap.
+        Returns that place: of a channel that is new to it, it is sent what stands beyond. What such
+        a channel has lost beyond it is a gap.
         """
         group = subscriber.group
         assert group is not None, "the stream is gone"
@@ -136,12 +141,14 @@ class Hub:
         for channel in followed:  # not to be forgotten between leaving and entering
             channel.clients += 1
             channel.window.followed += 1
+        before = subscriber.channels
         lane = subscriber.lane
         if lane is not None and lane.place >= group.newest and subscriber.place >= group.newest:
             subscriber.place = self.log.newest
         self._exit(subscriber)
         windows = [channel.window for channel in followed]
-        subscriber.seen = known_count(windows, subscriber.place)
+        place = subscriber.place
+        subscriber.seen = known_count(windows, place)
         tells_positions = group.key.tells_positions
         # Its place may be beyond the last id that it was sent, which is not kept.
         self._enter(subscriber, followed, group.framing, tells_positions=tells_positions, told=0)
@@ -150,11 +157,17 @@ class Hub:
         for channel in followed:
             channel.clients -= 1
             channel.window.followed -= 1
+        self._note_presence(set(before) ^ set(followed))
+        self.changed += 1
+        return place
 
     def leave(self, subscriber: Subscriber, reason: CloseReason) -> None:
         """A stream has ended."""
+        followed = subscriber.channels
         self._exit(subscriber)
+        self._note_presence(followed)
         self.stalls.forget(subscriber)
+        self.registry.forget(subscriber)
         self.subscribers -= 1
         self.closed[reason] += 1
 
@@ -210,6 +223,12 @@ class Hub:
                 names[presence_channel(name)] = None
         return list(names)
 
+    def _note_presence(self, channels: Iterable[Channel]) -> None:
+        """So many more, or fewer, follow these than before."""
+        for channel in channels:
+            if channel.window.options.presence:
+                self.presence.changed(channel.window.name)
+
     def _channel(self, name: str) -> Channel:
         channel = self._channels.get(name)
         if channel is None:
@@ -227,7 +246,7 @@ class Hub:
     ) -> None:
         """Give it its group, and a lane when it has everything; `told`: the id it was sent last."""
         shared, subscriber.beside = arrange(followed, self._combinations, self.options.beside_limit)
-        names = tuple(channel.window.name for channel in shared)
+        names = tuple([channel.window.name for channel in shared])
         key = GroupKey(names, framing, tells_positions)
         group = self._groups.get(key)
         if group is None:
@@ -242,8 +261,6 @@ class Hub:
         for channel in followed:
             channel.clients += 1
             channel.window.followed += 1
-            if channel.window.options.presence:
-                self.presence.changed(channel.window.name)
         if subscriber.paused:
             return
         has_everything = subscriber.place == self.log.newest and subscriber.start is None
@@ -277,8 +294,6 @@ class Hub:
             channel.clients -= 1
             window = channel.window
             window.followed -= 1
-            if window.options.presence:
-                self.presence.changed(window.name)
             if not channel.clients:
                 del self._channels[window.name]
                 self.log.release(window)

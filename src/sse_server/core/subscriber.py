@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from sse_server.core.gap import ToldGap
 from sse_server.core.lag import pending, read_lagging
 from sse_server.core.policy import AfterGap, LagPolicy, Policy, strictest
+from sse_server.core.presence import presence_channel
 from sse_server.core.reading import UNKNOWN_COUNT, losers, read, read_lossy
 from sse_server.wire.flow import NOTHING, CloseReason
 
@@ -35,29 +36,14 @@ if TYPE_CHECKING:
 class Subscriber:
     """One open event stream. It is the `Source` of its sink."""
 
-    __slots__ = (
-        "__weakref__",
-        "beside",
-        "farewell",
-        "group",
-        "lane",
-        "paused",
-        "place",
-        "queued",
-        "seen",
-        "sent",
-        "since",
-        "sink",
-        "slot",
-        "slow",
-        "start",
-        "stood",
-        "write",
-    )
+    __slots__ = ("beside", "farewell", "group", "lane", "opened_at", "paused", "place", "queued",
+                 "seen", "sent", "since", "sink", "slot", "slow", "start", "stood",
+                 "write")  # fmt: skip
 
-    def __init__(self, sink: Sink, beginning: Beginning) -> None:
-        """Nowhere yet: the hub gives it a group."""
+    def __init__(self, sink: Sink, beginning: Beginning, opened_at: float) -> None:
+        """Nowhere yet: the hub gives it a group. `opened_at` is a moment that no other has."""
         self.sink = sink
+        self.opened_at = opened_at
         self.write = sink.write
         self.group: Group | None = None
         self.beside: tuple[Channel, ...] = ()
@@ -88,6 +74,11 @@ class Subscriber:
         return (*group.windows, *own) if own else group.windows
 
     @property
+    def walks(self) -> bool:
+        """Whether it is open and neither stands nor is paused."""
+        return self.group is not None and self.lane is None and not self.paused
+
+    @property
     def delivered(self) -> Sent:
         """Source: frames and bytes that it was sent, heartbeats aside."""
         if self.lane is not None:
@@ -98,6 +89,13 @@ class Subscriber:
     def followed(self) -> list[str]:
         """Source: the channels it follows; none when it is gone."""
         return [channel.window.name for channel in self.channels]
+
+    @property
+    def chosen(self) -> list[str]:
+        """The channels it asked for, by name: without the presence channels that come with them."""
+        with_presence = [c for c in self.channels if c.window.options.presence]
+        implied = {presence_channel(channel.window.name) for channel in with_presence}
+        return sorted(name for name in self.followed if name not in implied)
 
     @property
     def policy(self) -> Policy:

@@ -10,6 +10,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from sse_server.errors import ConfigurationError
 from sse_server.node.activation import inherited_sockets
 from sse_server.node.notify import Manager
 from sse_server.node.pulse import Pulse
@@ -43,7 +44,16 @@ def serve(
     Raises:
         ConfigurationError: the options cannot be served with.
     """
-    server = Server(options, sockets=inherited_sockets(os.environ))
+    # Whoever sees that it listens may send one, before there is a handler: it waits for that.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    sockets = inherited_sockets(os.environ)
+    if not sockets and not options.bind:
+        raise ConfigurationError(
+            setting="ServerOptions.bind",
+            problem="is empty, so nobody could connect",
+            mend="name an address, such as 127.0.0.1:8000, or leave it out",
+        )
+    server = Server(options, sockets=sockets)
     gc.set_threshold(*_GC_THRESHOLDS)
     with contextlib.closing(Manager.of(os.environ)) as manager:
         _run(_serve(server, manager, announce, reload))
@@ -73,6 +83,7 @@ async def _serve(
         gc.collect()
         gc.freeze()  # what stands now stays: no collection need look at it again
         loop.add_signal_handler(signal.SIGHUP, reload_settings)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         announce(server)
         manager.ready()
         pulse = Pulse(manager, server.hub, loop)
