@@ -22,6 +22,7 @@ from sse_server.endpoints.address import (
     page_limit,
     single_parameters,
 )
+from sse_server.endpoints.rights import check_operate
 from sse_server.endpoints.router import Router
 from sse_server.errors import InvalidRequest, NotFound
 from sse_server.http.request import Request
@@ -75,6 +76,7 @@ class SubscribersEndpoint:
 
     def all(self, request: Request) -> Response:
         """`GET /subscribers`."""
+        check_operate(request)
         parameters = single_parameters(request, _PAGE_PARAMETERS)
         limit = page_limit(parameters, DEFAULT_SUBSCRIBERS, MAX_SUBSCRIBERS)
         channel = channel_name(parameters[b"channel"]) if b"channel" in parameters else None
@@ -89,10 +91,12 @@ class SubscribersEndpoint:
 
     def one(self, request: Request) -> Response:
         """`GET /subscribers/{id}`."""
+        check_operate(request)
         return json_response(200, self._described(self._found(request)), (NO_STORE,))
 
     def end(self, request: Request) -> Response:
         """`DELETE /subscribers/{id}`."""
+        check_operate(request)
         retry_ms = number(only_parameters(request, _END_PARAMETERS), b"retry")
         if retry_ms is not None and retry_ms > MAX_RETRY_MS:
             raise InvalidRequest(f"the query's retry must be 0 to {MAX_RETRY_MS} milliseconds")
