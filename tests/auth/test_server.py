@@ -11,6 +11,7 @@ import pytest
 from sse_server import AuthOptions, CorsOptions, ServerOptions
 from sse_server.auth.api_keys import new_api_key
 from tests.auth.makers import HS256, SECRET, token
+from tests.auth.secrets import secret_in
 from tests.running_server import Answer, RunningServer, run_server, wait_until
 
 APP = "https://app.example"
@@ -48,7 +49,10 @@ def ask(running: RunningServer, target: str, fields: str = "", body: str | None 
             client.get(target, fields)
         else:
             client.post(target, body, fields)
-        return client.read_answer()
+        answer = client.read_answer()
+    if target != "/token":
+        assert secret_in(answer.body.decode()) is None
+    return answer
 
 
 def let_time_pass(running: RunningServer, seconds: float) -> None:
