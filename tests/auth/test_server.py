@@ -87,7 +87,7 @@ def test_who_says_nothing_gets_nothing(
     assert answer.fields["www-authenticate"] == 'Bearer realm="sse-server"'
 
 
-@pytest.mark.parametrize("target", ["/healthz", "/readyz", "/"])
+@pytest.mark.parametrize("target", ["/healthz", "/readyz", "/", "/client.js"])
 def test_what_is_for_anybody(running: RunningServer, target: str) -> None:
     assert ask(running, target).status == 200
 
