@@ -14,6 +14,7 @@ from sse_server.endpoints.history import HistoryEndpoint
 from sse_server.endpoints.metrics import MetricsEndpoint
 from sse_server.endpoints.page import PageEndpoint
 from sse_server.endpoints.publish import PublishEndpoint
+from sse_server.endpoints.renewal import RenewalEndpoint
 from sse_server.endpoints.revocations import RevocationsEndpoint
 from sse_server.endpoints.rights import holder
 from sse_server.endpoints.router import Router
@@ -66,6 +67,7 @@ class Surface:
             ChannelsEndpoint(hub.directory, positions),
             HistoryEndpoint(hub.directory, positions),
             ControlEndpoint(hub, positions, holder, gate.allow),
+            RenewalEndpoint(hub.registry, gate.renew),
             SubscribersEndpoint(hub.registry, positions),
             StatusEndpoint(self.unready),
             MetricsEndpoint(self.metrics.page),

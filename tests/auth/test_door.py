@@ -452,4 +452,4 @@ def test_the_cookie_is_for_its_client_alone(
     field = dict(world.admit(once(), headers=(*BROWSER, *headers)).headers)[b"set-cookie"]
     name, _, facts = field.partition(b"; ")
     assert name.startswith(b"sse-lease-")
-    assert facts == b"Max-Age=900; " + expected
+    assert facts == b"Max-Age=900; Path=/; " + expected

@@ -1,6 +1,7 @@
 """A server where everyone has to say who they are, over real sockets."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +11,8 @@ import pytest
 from sse_server import AuthOptions, CorsOptions, ServerOptions
 from sse_server.auth.api_keys import new_api_key
 from tests.auth.makers import HS256, SECRET, token
-from tests.running_server import Answer, RunningServer, run_server
+from tests.auth.secrets import secret_in
+from tests.running_server import Answer, RunningServer, run_server, wait_until
 
 APP = "https://app.example"
 PUBLISHER, PUBLISHER_ENTRY = new_api_key("publisher", ["publish=news:*|a"])
@@ -47,7 +49,18 @@ def ask(running: RunningServer, target: str, fields: str = "", body: str | None 
             client.get(target, fields)
         else:
             client.post(target, body, fields)
-        return client.read_answer()
+        answer = client.read_answer()
+    if target != "/token":
+        assert secret_in(answer.body.decode()) is None
+    return answer
+
+
+def let_time_pass(running: RunningServer, seconds: float) -> None:
+    """For the ends of grants."""
+    keeper = running.server._gate._keeper
+    assert keeper is not None
+    streams = keeper.streams
+    running.call(lambda: setattr(streams, "_clock", lambda: time.time() + seconds))
 
 
 def error(answer: Answer) -> tuple[int, str]:
@@ -358,18 +371,116 @@ def test_a_token_in_an_address_is_not_exchanged_for_another(running: RunningServ
     assert error(ask(running, target, body="")) == UNAUTHORIZED
 
 
+# --- open streams --------------------------------------------------------------------------------
+
+
+class Controlled:
+    """A stream that its client may change."""
+
+    def __init__(self, running: RunningServer, target: str, fields: str = "") -> None:
+        self.client = running.client()
+        self.client.get(f"{target}{'&' if '?' in target else '?'}control=1", fields)
+        opening = self.client.read_stream_head()
+        data = re.findall(rb"data: (.*)\n", opening.body)[0]
+        self.name: str = json.loads(data)["subscriber"]
+        self.cookie = opening.fields.get("set-cookie", "").partition(";")[0]
+
+    def change(self, running: RunningServer, fields: str, **how: list[str]) -> Answer:
+        return ask(running, f"/subscribers/{self.name}/channels", fields, json.dumps(how))
+
+    def renew(self, running: RunningServer, fields: str) -> Answer:
+        return ask(running, f"/subscribers/{self.name}/token", fields, "")
+
+
+def names(running: RunningServer) -> str:
+    """All streams that are open."""
+    return ask(running, "/subscribers?limit=1000", bearer(OPERATOR)).body.decode()
+
+
+def test_channels_of_an_open_stream_are_granted_twice(running: RunningServer) -> None:
+    narrow = bearer(token(subscribe=["a", "b"]))
+    wide = bearer(token(subscribe=["*"]))
+    stream = Controlled(running, "/events/a", narrow)
+    assert stream.change(running, narrow, add=["b"]).status == 200
+    assert error(stream.change(running, narrow, add=["c"])) == NOT_GRANTED
+    assert error(stream.change(running, wide, add=["c"])) == NOT_GRANTED
+    assert error(stream.change(running, bearer(token()), add=["b"])) == NOT_GRANTED
+    assert stream.renew(running, wide).status == 200
+    assert stream.change(running, wide, add=["c"], remove=["a", "b"]).status == 200
+    running.publish("b", "not any more")
+    running.publish("c", "x")
+    assert stream.client.read_events(1) == ["x"]
+
+
+@pytest.mark.parametrize("who", [token(sub="8", subscribe=["*"]), OPERATOR, PUBLISHER])
+def test_nobody_else_changes_a_stream(running: RunningServer, who: str) -> None:
+    stream = Controlled(running, "/events/a", bearer(token(subscribe=["*"])))
+    assert error(stream.change(running, bearer(who), add=[]))[0] == 404
+    assert error(stream.renew(running, bearer(who)))[0] == 404
+    assert error(stream.renew(running, "")) == UNAUTHORIZED
+
+
+def test_streams_are_looked_at_and_ended_by_operators(running: RunningServer) -> None:
+    own = bearer(token(subscribe=["*"]))
+    stream = Controlled(running, "/events/a", own)
+    target = f"/subscribers/{stream.name}"
+    for address in ("/subscribers", target):
+        assert error(ask(running, address, own)) == NOT_GRANTED
+        assert ask(running, address, bearer(OPERATOR)).status == 200
+    with running.client() as client:
+        for fields, expected in ((own, 403), (bearer(OPERATOR), 200)):
+            client.get(target, fields, method="DELETE")
+            assert client.read_answer().status == expected
+    assert b"event: stream-ended" in stream.client.read_to_end()
+
+
+def test_a_grant_is_renewed_in_place(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sse_server.net.timer._INTERVAL_SECONDS", 0.02)
+    running = start(AuthOptions(keys=(HS256,)))
+    old, new = (bearer(token(time.time(), seconds, subscribe=["a"])) for seconds in (60, 600))
+    streams = [Controlled(running, "/events/a", old) for _ in range(2)]
+    answer = streams[0].renew(running, new)
+    assert 400 < json.loads(answer.body)["expires_in"] <= 605
+    let_time_pass(running, 100)
+    assert b"event: token-expired" in streams[1].client.read_to_end()
+    running.publish("a", "x")
+    assert streams[0].client.read_events(1) == ["x"]
+    # Not by a grant that does not have what the stream follows.
+    assert error(streams[0].renew(running, bearer(token(subscribe=["b"])))) == NOT_GRANTED
+
+
+def test_a_lease_is_renewed_with_its_cookie(running: RunningServer) -> None:
+    target = f"/events/a?token={token(subscribe=['a'], jti='to be renewed')}"
+    stream = Controlled(running, target)
+    session = bearer(token(time.time(), 7_200, subscribe=["*"]))
+    answer = stream.renew(running, f"{session}Cookie: {stream.cookie}\r\n")
+    assert 800 < json.loads(answer.body)["expires_in"] <= 900
+    renewed = answer.fields["set-cookie"].partition(";")[0]
+    assert renewed.partition("=")[0] == stream.cookie.partition("=")[0]
+    stream.client.socket.close()
+    wait_until(lambda: stream.name not in names(running), "the stream has ended")
+    running.subscriber(target, f"Cookie: {renewed}\r\n")
+    # No cookie where it would give back more than the new grant has, after a restart.
+    again = Controlled(running, f"/events/a?token={token(subscribe=['a', 'b'], jti='wider')}")
+    narrow = bearer(token(time.time(), 7_200, subscribe=["a"]))
+    answer = again.renew(running, f"{narrow}Cookie: {again.cookie}\r\n")
+    assert answer.status == 200
+    assert "set-cookie" not in answer.fields
+
+
 # --- ends ----------------------------------------------------------------------------------------
 
 
 def test_a_grant_ends_its_stream(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sse_server.net.timer._INTERVAL_SECONDS", 0.02)
-    running = start(AuthOptions(keys=(HS256,), leeway_seconds=0))
+    running = start(AuthOptions(keys=(HS256,)))
     with running.client() as client:
-        client.get("/events/a", bearer(token(time.time() - 8, 10, subscribe=["a"])))
+        client.get("/events/a", bearer(token(subscribe=["a"])))
         client.read_stream_head()
         running.publish("a", "before")
+        assert client.read_events(1) == ["before"]
+        let_time_pass(running, 100)
         text = client.read_to_end()
-    assert b"data: before" in text
     assert b"event: token-expired\r\nretry: " in text.replace(b"\n", b"\r\n")
     assert text.endswith(b"0\r\n\r\n")
     closed = running.call(lambda: dict(running.server.hub.closed))

@@ -7,7 +7,10 @@ import pytest
 
 from sse_server import AuthOptions, CorsOptions, ForwardOptions, ServerOptions
 from tests.auth.application import Application, run_application
+from tests.auth.conftest import everything_is_logged
 from tests.running_server import RunningServer, run_server
+
+__all__ = ["everything_is_logged"]
 
 APP = "https://app.example"
 StartAuth = Callable[[AuthOptions], RunningServer]

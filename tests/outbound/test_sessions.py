@@ -6,7 +6,15 @@ import time
 import pytest
 
 from tests.auth.application import Application
-from tests.auth.test_server import FORBIDDEN, NOT_GRANTED, UNAUTHORIZED, ask, bearer, error
+from tests.auth.test_server import (
+    FORBIDDEN,
+    NOT_GRANTED,
+    UNAUTHORIZED,
+    ask,
+    bearer,
+    error,
+    let_time_pass,
+)
 from tests.outbound.conftest import APP, StartForward
 from tests.running_server import RunningServer, wait_until
 
@@ -157,14 +165,16 @@ def test_a_grant_that_ends(
     monkeypatch.setattr("sse_server.net.timer._INTERVAL_SECONDS", 0.02)
     application.sessions["seven"] = {
         "channels": {"subscribe": ["a"]},
-        "exp": time.time() + 1,
+        "exp": time.time() + 60,
     }
-    running = start_forward()
+    running = start_forward(cache_seconds=0)
     with running.client() as client:
         client.get("/events/a", COOKIE)
         client.read_stream_head()
+        let_time_pass(running, 100)
         assert b"event: token-expired" in client.read_to_end()
-    assert error(ask(running, "/events/a", COOKIE)) == UNAUTHORIZED
+    application.sessions["seven"]["exp"] = time.time() - 1
+    assert error(ask(running, "/events/a", COOKIE + "X: 1\r\n")) == UNAUTHORIZED
 
 
 def test_a_session_becomes_a_token(running: RunningServer) -> None:

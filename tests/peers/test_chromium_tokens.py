@@ -16,6 +16,7 @@ from tests.auth.makers import HS256, token
 from tests.conftest import Serve, Served
 from tests.peers.cutting_proxy import CuttingProxy
 from tests.peers.test_chromium import RECONNECT_TIMEOUT_MS, Source
+from tests.peers.test_client_script import App
 
 TOKEN_SECONDS = 5
 SPENT_MS = 6_000  # after that it has expired
@@ -37,9 +38,9 @@ def settings(folder: Path, **more: object) -> str:
     return str(file)
 
 
-def publish(served: Served, data: str) -> None:
+def publish(served: Served, data: str, channel: str = "news") -> None:
     request = urllib.request.Request(
-        f"{served.url}/events/news",
+        f"{served.url}/events/{channel}",
         data=data.encode(),
         headers={"Authorization": f"Bearer {PUBLISHER}"},
     )
@@ -89,6 +90,23 @@ def test_a_token_of_five_seconds_by_the_cookie(serve: Serve, page: Page, tmp_pat
         *_, gap, last = source.heard(4, RECONNECT_TIMEOUT_MS)
         assert (gap[0], last[1]) == ("gap", "after the restart")
     assert text not in served.log()
+
+
+def test_the_script_opens_and_changes_with_tokens_of_its_own(
+    serve: Serve, page: Page, tmp_path: Path
+) -> None:
+    served = serve("--config", settings(tmp_path))
+    tokens = [token(subscribe=["news", "sport"], jti=f"{number}") for number in range(5)]
+    app = App(page, served.url)
+    app.follow("news", tokens=tokens)
+    app.wait_until_open()
+    assert app.add("sport") is not None
+    publish(served, "to sport", "sport")
+    assert [data for _, data, _ in app.heard(1)] == ["to sport"]
+    message = app.evaluate("stream.add('secret').catch((error) => error.message)")
+    assert message == "you may not follow 'secret'"
+    assert len(app.asked) == 1
+    assert app.channels == ["news", "sport"]
 
 
 def test_a_token_of_five_seconds_by_the_position(serve: Serve, page: Page, tmp_path: Path) -> None:

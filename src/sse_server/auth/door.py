@@ -109,6 +109,25 @@ class Door:
             "new one"
         )
 
+    def renew(self, granted: GrantedStream, request: Request, grant: Grant, now: float) -> Headers:
+        """Let an open stream go on by `grant`, that of `request`; what is to be sent with that.
+
+        Raises:
+            Unauthorized: it has ended, too.
+        """
+        lease = granted.lease
+        if lease is not None:
+            grant = replace(grant, ends_at=min(grant.ends_at, now + self._options.grant_seconds))
+        self._check(grant, (), now)
+        holder = None if lease is None else self._cookies.read(request, lease.token)
+        fields: Headers = ()
+        # After a restart it is what the token says that counts: no more than is granted now.
+        if lease is not None and holder is not None and grant.includes(lease.grant):
+            owner = self._cookies.renewed(holder, grant.ends_at)
+            fields = ((b"set-cookie", self._cookies.field(request, lease.token, owner, now)),)
+        self._streams.renew(granted, grant)
+        return fields
+
     def _leases_for(self, request: Request, token: Token, holder: Holder | None) -> list[Lease]:
         """Those that the client has shown to be its own."""
         known = self._leases.of(token.digest)

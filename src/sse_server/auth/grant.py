@@ -49,6 +49,12 @@ class Grant:
             self.subject is not None and channel == f"user:{self.subject}"
         )
 
+    def includes(self, other: "Grant") -> bool:
+        """Whether all that `other` lets follow may be followed by this."""
+        return self.subject == other.subject and all(
+            map(self.subscribe.cover, other.subscribe.texts)
+        )
+
     def may_publish(self, channel: str) -> bool:
         """Whether `channel`, a checked name, may be published to."""
         return self.publish.match(channel)

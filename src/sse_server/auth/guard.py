@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sse_server.http.request import Request
     from sse_server.http.rights import Admission
 
-_FILES = frozenset((b"/", b"/client.js"))  # the same for everybody
+_FOR_ANYBODY = OPEN_PATHS | {b"/", b"/client.js"}  # the last two are the same for all
 _STREAMS = b"/events"
 _SAFE_METHODS = frozenset((b"GET", b"HEAD"))
 
@@ -132,7 +132,7 @@ class Guard:
             Unauthorized: nobody knows who that is.
             Forbidden: another page than those that may has sent somebody's cookie.
         """
-        if request.path in OPEN_PATHS | _FILES or request.method == b"OPTIONS":
+        if request.path in _FOR_ANYBODY or request.method == b"OPTIONS":
             return request
         found = self._credential(request)
         if found is not None and is_api_key(found.text) and found.way is Way.HEADER:

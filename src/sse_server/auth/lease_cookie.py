@@ -58,6 +58,10 @@ class LeaseCookies:
         """The same browser, with one stream more."""
         return replace(holder, streams=holder.streams + 1, ends_at=int(ends_at))
 
+    def renewed(self, holder: Holder, ends_at: float) -> Holder:
+        """The same browser, with a grant that ends at another time."""
+        return replace(holder, ends_at=int(ends_at))
+
     def read(self, request: Request, token: bytes) -> Holder | None:
         """Who comes back with `token` (its digest); None: nobody can tell."""
         value = cookie_value(request, _name(token))
@@ -71,16 +75,18 @@ class LeaseCookies:
     def field(self, request: Request, token: bytes, holder: Holder, now: float) -> bytes:
         """What Set-Cookie says, in the answer to `request`.
 
-        Without a path it is for where the stream is. Scripts do not get it. It goes to this site
-        alone, unless the page is another site's that uses this one over TLS.
+        Scripts do not get it. It goes to this site alone, unless the page is another site's that
+        uses this one over TLS. Its path is that of the whole site, since nobody here knows where a
+        proxy has put us, and it is to be renewed from another address than the stream's.
         """
         age = max(0, int(holder.ends_at - now))
         value = b"%b.%b" % (_facts(holder), self._signature(holder, token))
         is_secure = came_by_tls(request)
         is_cross_site = request.header(b"sec-fetch-site") == b"cross-site"
         same_site = b"None" if is_cross_site and is_secure else b"Strict"
-        field = b"%b=%b; Max-Age=%d; HttpOnly; SameSite=%b" % (_name(token), value, age, same_site)
-        return field + b"; Secure" if is_secure else field
+        secure = b"; Secure" if is_secure else b""
+        facts = b"Max-Age=%d; Path=/; HttpOnly; SameSite=%b%b" % (age, same_site, secure)
+        return b"%b=%b; %b" % (_name(token), value, facts)
 
     def _signature(self, holder: Holder, token: bytes) -> bytes:
         signed = b"%b.%b" % (token, _facts(holder))

@@ -29,7 +29,7 @@ class ForwardOptions(Options):
     as JSON, 401 or 403.
     """
 
-    url: Annotated[str | None, SecretInUrl(), RELOADABLE] = None
+    url: Annotated[str | None, SecretInUrl(), RELOADABLE] = field(default=None, repr=False)
     """Where to ask, by GET. None: nobody is asked."""
     timeout_seconds: Annotated[float, Bounds(0.05, 60), RELOADABLE] = 2.0
     """How long an answer may take, all in all. After that the client gets 503."""
@@ -63,7 +63,7 @@ class AuthOptions(Options):
     docs/security.md shows how.
     """
 
-    keys: Annotated[tuple[str, ...], Secret(), RELOADABLE] = ()
+    keys: Annotated[tuple[str, ...], Secret(), RELOADABLE] = field(default=(), repr=False)
     """Keys that tokens (JWT) are verified with, each `ALGORITHMS [kid=NAME] SOURCE:VALUE`, for
     example `HS256 file:/etc/sse-server/token.key`. Algorithms: HS256, HS384, HS512, RS256, PS256,
     ES256, EdDSA, several with a + between them. Sources: `file:`, which is read again when it
@@ -104,7 +104,7 @@ class AuthOptions(Options):
     """Where the server keeps the secret that it signs its own tokens and cookies with, and what was
     revoked; it is made if it is not there. None: both are gone with the process, and who is to come
     back after a restart needs a new token."""
-    api_keys: Annotated[tuple[str, ...], Secret(), RELOADABLE] = ()
+    api_keys: Annotated[tuple[str, ...], Secret(), RELOADABLE] = field(default=(), repr=False)
     """Keys of programs that publish or operate, as `sse-server key new` prints them:
     `NAME sha256:HASH publish=news:*|alerts subscribe=* operate`."""
     forward: ForwardOptions = field(default_factory=ForwardOptions)

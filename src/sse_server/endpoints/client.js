@@ -50,7 +50,14 @@ export class Stream {
     remove.forEach((channel) => this.#channels.delete(channel));
     const id = this.#id;
     if (id === null) return null; // the next stream begins with them
-    const answer = await this.#post(id, { add, remove }).catch(() => null);
+    // A new one: that of the stream was for its opening, and has expired.
+    const token = await this.#newToken().catch(() => null);
+    const answer = await fetch(new URL(`subscribers/${id}/channels`, this.#base), {
+      method: "POST",
+      headers: token ? { Authorization: `Bearer ${token}` } : {},
+      credentials: this.#options.withCredentials ? "include" : "same-origin",
+      body: JSON.stringify({ add, remove }),
+    }).catch(() => null);
     if (answer?.ok) return (await answer.json()).position;
     if (answer && answer.status !== 404 && answer.status < 500) {
       [...add, ...remove].forEach((one) => this.#channels[before.has(one) ? "add" : "delete"](one));
@@ -60,15 +67,7 @@ export class Stream {
     return null;
   }
 
-  async #post(id, change) {
-    const token = await this.#options.token?.(); // that of the stream may have expired
-    return fetch(new URL(`subscribers/${id}/channels`, this.#base), {
-      method: "POST",
-      headers: token ? { Authorization: `Bearer ${token}` } : {},
-      credentials: this.#options.withCredentials ? "include" : "same-origin",
-      body: JSON.stringify(change),
-    });
-  }
+  async #newToken() { return this.#options.token?.(); }
 
   async #open() {
     this.#drop();
@@ -76,7 +75,7 @@ export class Stream {
     const attempt = this.#timer = {}; // nothing else is to happen meanwhile
     let token;
     try {
-      token = await this.#options.token?.();
+      token = await this.#newToken();
     } catch {
       if (attempt === this.#timer) this.#openLater();
       return;

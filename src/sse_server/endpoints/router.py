@@ -72,9 +72,10 @@ class Router:
         try:
             if self._check is not None:
                 checked = self._check(request)
-                if not isinstance(checked, Request):
-                    return self._after(checked, request)
-                request = checked
+                if checked is not request:
+                    if not isinstance(checked, Request):
+                        return self._after(checked, request)
+                    request = checked
             answer = self._endpoint(request)(request)
         except RequestError as error:
             return self._refusal(request, error)

@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import logging
 import time
+from math import inf
 from typing import TYPE_CHECKING
 
 from sse_server.auth.door import Door, Log
-from sse_server.auth.guard import Guard
+from sse_server.auth.guard import Access, Guard
 from sse_server.auth.keys import InvalidKey
 from sse_server.auth.lease_cookie import LeaseCookies
 from sse_server.auth.leases import Leases
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from sse_server.auth.grant import Grant
     from sse_server.auth.options import AuthOptions
     from sse_server.core.hub import Hub
+    from sse_server.http.request import Headers, Request
     from sse_server.http.rights import OpenStream
     from sse_server.outbound.asking import HttpAsking
 
@@ -98,6 +100,19 @@ class Gate:
             raise _nobody_is_asked()
         return self._keeper.revoke(token_id, subject)
 
+    def renew(self, stream: OpenStream, request: Request) -> tuple[int | None, Headers]:
+        """Let an open stream go on by the grant of who sends `request`.
+
+        Returns for how many seconds, if that ends, and what is to be sent with the answer.
+
+        Raises:
+            NotFound: there are no grants here.
+            Unauthorized: that one has ended.
+        """
+        if self._keeper is None or not isinstance(request.rights, Access):
+            raise _nobody_is_asked()
+        return self._keeper.renew(stream, request, request.rights.grant)
+
     def allow(self, stream: OpenStream, channels: Sequence[str]) -> None:
         """Let an open stream follow `channels`, too.
 
@@ -114,6 +129,7 @@ class _Keeper:
     """What there is where everyone has to say who they are."""
 
     guard: Guard
+    _door: Door
     _files: KeyFiles
 
     def __init__(self, options: AuthOptions, hub: Hub, foreign: Callable[[bytes], None]) -> None:
@@ -158,6 +174,7 @@ class _Keeper:
             clock=time.time,
             foreign=self._foreign,
         )
+        self._door = door
         self._files = KeyFiles(guard.ring.sets, time.time())
         self._options = options
         self._leases.reload(options.max_leases, options.resume_window_seconds)
@@ -185,6 +202,17 @@ class _Keeper:
             raise NotFound("there are no tokens here: the package PyJWT is not installed")
         seconds = self._options.token_seconds
         return self._mint.stream_token(grant, subscribe, time.time(), seconds), int(seconds)
+
+    def renew(
+        self, stream: OpenStream, request: Request, grant: Grant
+    ) -> tuple[int | None, Headers]:
+        granted = self.streams.all.get(stream)
+        if granted is None:
+            raise NotFound("this stream was opened when nobody had to say who they are")
+        now = time.time()
+        fields = self._door.renew(granted, request, grant, now)
+        ends_at = granted.grant.ends_at
+        return (None if ends_at == inf else max(0, int(ends_at - now))), fields
 
     def revoke(self, token_id: str | None, subject: str | None) -> int:
         now = time.time()
