@@ -1,5 +1,6 @@
 """Sessions that an application knows."""
 
+import re
 import threading
 import time
 
@@ -109,6 +110,16 @@ def test_an_application_that_is_not_there(start_forward: StartForward) -> None:
         patch.setattr(Application, "url", property(lambda _self: "http://127.0.0.1:9"))
         running = start_forward()
     assert error(ask(running, "/events/news:1", COOKIE)) == UNAVAILABLE
+
+
+def test_event_source_is_told_to_come_back(
+    running: RunningServer, application: Application
+) -> None:
+    application.status = 500
+    answer = ask(running, "/events/news:1", COOKIE + "Accept: text/event-stream\r\n")
+    assert answer.status == 200
+    assert answer.fields["content-type"] == "text/event-stream"
+    assert re.fullmatch(rb": nobody can say .*\nretry: [5-8]\d{3}\n\n", answer.body)
 
 
 def test_an_application_that_does_not_answer(

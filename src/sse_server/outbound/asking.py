@@ -124,6 +124,8 @@ class HttpAsking:
             problem = error
         except (httpx.HTTPError, TimeoutError) as error:
             problem = type(error).__name__
+        finally:
+            wanted.answered()
         if problem is not None:
             logger.warning("keys stay as they are: %s: %s", _shown(address), problem)
 
