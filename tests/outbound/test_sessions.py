@@ -73,6 +73,14 @@ def test_who_shows_nothing_is_not_asked_about(
     assert application.asked == []
 
 
+def test_a_proxy_of_the_environment_is_not_for_this_machine(
+    running: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    assert ask(running, "/channels/news:1/events", COOKIE).status == 200
+
+
 @pytest.mark.parametrize("status", [204, 302, 400, 404, 500, 503])
 def test_anything_else_is_503(
     running: RunningServer, application: Application, status: int
