@@ -103,6 +103,7 @@ class Server:
                 delayed=lambda: self._engine.delayed,
                 refusals=journal.refusals,
                 loop_lag=self._lag,
+                tenants=lambda: self._gate.tenants,
             )
         )
         options = self._options
