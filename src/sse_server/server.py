@@ -25,6 +25,7 @@ from sse_server.endpoints.status import StatusEndpoint
 from sse_server.endpoints.subscribe import SubscribeEndpoint
 from sse_server.engines.base import Publication, Receipt
 from sse_server.engines.gated import GatedEngine
+from sse_server.engines.reader import HistoryReader
 from sse_server.engines.schemes import make_engine
 from sse_server.errors import ServerClosed
 from sse_server.net.address import bound_address, parse_address
@@ -101,10 +102,18 @@ class Server:
         """
         self._loop = loop = asyncio.get_running_loop()
         engine = make_engine(self._options.engine, loop.time, self._options.idempotency)
-        # Not the loop's clock, which with uvloop stands still while a callback runs.
-        self._hub = Hub(self._options.hub, engine.positions, self._wake_pump, time.monotonic)
+        await engine.open()
+        self._hub = Hub(
+            self._options.hub,
+            engine.positions,
+            self._wake_pump,
+            time.monotonic,  # not the loop's, which with uvloop stands still while a callback runs
+            newest=engine.newest,
+            history=HistoryReader(engine) if engine.keeps_history else None,
+            watcher=engine if engine.selective else None,
+        )
+        engine.start(self._hub)
         self._engine = GatedEngine(engine, self._hub)
-        await self._engine.start(self._hub.deliver)
         self._journal = journal = Journal(self._options.journal, loop.time)
         self._site = Site(
             self._endpoint(), self._options.connection, self._options.http1, loop, journal
@@ -255,7 +264,7 @@ class Server:
             foreign=journal.origin_refused,
         )
         router = Router(guard.check, journal.refused)
-        hub, positions = self._hub, self._engine.positions
+        hub, positions = self._hub, self._hub.positions
         for endpoint in (
             SubscribeEndpoint(hub),
             PublishEndpoint(self._publish),

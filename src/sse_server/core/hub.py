@@ -10,6 +10,7 @@ from sse_server.core.channel import Channel
 from sse_server.core.directory import Directory
 from sse_server.core.group import Group, GroupKey
 from sse_server.core.heartbeat import Heartbeats
+from sse_server.core.history import forget, is_deep
 from sse_server.core.hub_options import HubOptions
 from sse_server.core.log import Log
 from sse_server.core.presence import Presence, presence_channel
@@ -27,6 +28,7 @@ from sse_server.wire.event import Priority
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from sse_server.core.history import History, Watcher
     from sse_server.wire.event import Event
     from sse_server.wire.flow import CloseReason, Framing, Sink
     from sse_server.wire.position import Positions
@@ -35,18 +37,27 @@ if TYPE_CHECKING:
 class Hub:
     """All channels, groups and subscribers of one process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what it is made of, put together in one place)
         self,
         options: HubOptions,
         positions: Positions,
         wake: Callable[[], None],
         clock: Callable[[], float],
         newest: int = 0,
+        *,
+        history: History | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
-        """`wake` asks the loop to call `pump.run` soon; `clock` gives monotonic seconds."""
+        """`wake` asks the loop to call `pump.run` soon; `clock` gives monotonic seconds.
+
+        The log begins at `newest`. `history`: what is kept beyond the log, if anything is.
+        `watcher`: who is to know what is followed, where only that is delivered.
+        """
         self.options = options
         self.positions = positions
-        self.log = Log(options.log, positions, newest)
+        self.history = history
+        self.watcher = watcher
+        self.log = Log(options.log, positions, newest, selective=watcher is not None)
         self.pump = Pump(self.log, wake, options.writes_per_run, clock)
         self.heartbeats = Heartbeats(options.heartbeat_seconds, clock())
         self.stalls = Stalls(options.stall_timeout_seconds)
@@ -91,6 +102,18 @@ class Hub:
         if self.published >= self.traffic.sample_at:
             self.traffic.sample(channel, self.published)
 
+    def advance(self, offset: int) -> None:
+        """Everything up to `offset` that was to be delivered has been."""
+        self.log.advance(offset)
+
+    def complete(self, channel: str, offset: int) -> None:
+        """What is delivered to a channel that is watched has no hole beyond `offset`."""
+        followed = self._channels.get(channel)
+        if followed is not None:
+            self.log.advance(offset)
+            self.log.cut(followed.window, offset)
+            followed.complete(self.pump)
+
     def subscribe(
         self,
         sink: Sink,
@@ -109,7 +132,8 @@ class Hub:
         names = self._followed_names(channels)
         followed = [self._channel(name) for name in names]
         windows = [channel.window for channel in followed]
-        beginning = begin(last_id, windows, self.log.newest, self.positions)
+        deep = self.history is not None
+        beginning = begin(last_id, windows, self.log.newest, self.positions, deep=deep)
         subscriber = Subscriber(sink, beginning)
         self.subscribers += 1
         self.opened += 1
@@ -119,8 +143,12 @@ class Hub:
         return subscriber
 
     def opening_position(self, subscriber: Subscriber) -> bytes | None:
-        """The id that stands before a stream's first event; None if a gap stands there."""
-        if subscriber.start is not None and subscriber.start.gap is not None:
+        """The id that stands before a stream's first event.
+
+        None if a gap stands there, or if the oldest event is still to be found.
+        """
+        start = subscriber.start
+        if start is not None and (start.gap is not None or start.unresolved):
             return None
         return self.positions.encode(subscriber.place)
 
@@ -211,6 +239,8 @@ class Hub:
         channel = self._channels.get(name)
         if channel is None:
             channel = self._channels[name] = Channel(self.log.window(name))
+            if self.watcher is not None:
+                self.watcher.watch(name)
         return channel
 
     def _enter(
@@ -244,10 +274,11 @@ class Hub:
         if subscriber.paused:
             return
         has_everything = subscriber.place == self.log.newest and subscriber.start is None
-        if has_everything and subscriber.farewell is None:
+        deep = self.history is not None and is_deep(subscriber)
+        if has_everything and not deep and subscriber.farewell is None:
             group.stand(subscriber, subscriber.place if told is None else told)
             return
-        if not subscriber.slow:  # publishers wait for it, too
+        if not (subscriber.slow or deep):  # publishers wait for it, too
             self.pump.dry_at = min(self.pump.dry_at, subscriber.place)
         subscriber.go_on()
 
@@ -255,6 +286,7 @@ class Hub:
         """Take a subscriber out of everything; what nobody follows any more is forgotten."""
         group = subscriber.group
         assert group is not None, "the stream is gone already"
+        forget(subscriber)
         subscriber.leave_lane()
         followed = subscriber.channels
         subscriber.group = None
@@ -278,4 +310,8 @@ class Hub:
                 self.presence.changed(window.name)
             if not channel.clients:
                 del self._channels[window.name]
-                self.log.release(window)
+                if self.watcher is None:
+                    self.log.release(window)
+                else:
+                    self.watcher.unwatch(window.name)
+                    self.log.drop(window)

@@ -3,7 +3,7 @@
 A subscriber is exactly one of
 
 - standing: in a lane, at the tip or about to be brought there; `lane` is set;
-- walking: behind alone; `queued`, or about to be;
+- walking: behind alone; `queued`, about to be, or waiting for what the engine keeps (`inquiry`);
 - paused: its transport is full; nowhere, it costs its place;
 - gone: `group` is None.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sse_server.core import history
 from sse_server.core.gap import ToldGap
 from sse_server.core.lag import pending, read_lagging
 from sse_server.core.policy import AfterGap, LagPolicy, Policy, strictest
@@ -37,9 +38,11 @@ class Subscriber:
 
     __slots__ = (
         "__weakref__",
+        "asks",
         "beside",
         "farewell",
         "group",
+        "inquiry",
         "lane",
         "paused",
         "place",
@@ -66,6 +69,8 @@ class Subscriber:
         self.start = beginning.start
         self.sent: Sent = NOTHING  # up to when it came into its lane
         self.since: Sent = NOTHING  # what its lane had been sent then
+        self.inquiry: history.Inquiry | None = None
+        self.asks = True  # the engine, for what the log does not hold
         self.lane: Lane | None = None
         self.slot = 0  # its index in the lane
         self.queued = False
@@ -117,6 +122,7 @@ class Subscriber:
         # Who replays a long past fills its transport however fast it reads: it does not lag yet.
         self.slow = self.stood
         self.group.hub.paused(self)
+        history.forget(self)
         self.leave_lane()
 
     def resume(self) -> None:
@@ -166,7 +172,8 @@ class Subscriber:
 
     def go_on(self) -> None:
         """Be served again, from where it is, if it is nowhere."""
-        if self.group is not None and not (self.paused or self.queued or self.lane):
+        is_somewhere = self.paused or self.queued or self.lane or self.inquiry
+        if self.group is not None and not is_somewhere:
             self.group.hub.pump.enqueue(self)
 
     def leave_lane(self) -> None:
@@ -185,6 +192,9 @@ class Subscriber:
         group = self.group
         if group is None or self.paused or self.lane is not None:
             return 0
+        asked = None if group.hub.history is None else history.turn(self, pump, group)
+        if asked is not None:
+            return asked
         if self.start is not None and self.start.gap is not None:
             self._tell_first(pump, group, self.start.gap)
             return 1
@@ -287,6 +297,7 @@ class Subscriber:
     def _stand(self, group: Group, place: int, told: int) -> None:
         """It has everything up to `place`, the newest of all; the last id it was sent is `told`."""
         self.start = None
+        self.asks = True
         self.place = place
         if self.farewell is None:
             group.stand(self, told)

@@ -34,7 +34,7 @@ _SCHEMES: dict[str, tuple[str, Make]] = {
 
 
 def make_engine(url: str, clock: Clock, idempotency: IdempotencyOptions) -> Engine:
-    """The engine that `url` names, not started: nothing is opened before `start`.
+    """The engine that `url` names, not started: nothing is opened before `open`.
 
     Raises:
         ConfigurationError: it names none, or not well.
