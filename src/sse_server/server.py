@@ -101,8 +101,13 @@ class Server:
             ConfigurationError: an address cannot be had.
         """
         self._loop = loop = asyncio.get_running_loop()
-        engine = make_engine(self._options.engine, loop.time, self._options.idempotency)
-        await engine.open()
+        engine = make_engine(self._options.engine, self._options.engine_settings())
+        try:
+            await engine.open()
+        except BaseException:
+            for sock in self._sockets:
+                sock.close()
+            raise
         self._hub = Hub(
             self._options.hub,
             engine.positions,

@@ -52,8 +52,8 @@ class Page(NamedTuple):
     end: int
     """Up to here it has everything of these channels that is kept."""
     lost: Mapping[str, int]
-    """By channel, where something beyond the beginning of the page is no longer kept: up to where.
-    A page that begins at a place goes no further than the first of these: a gap stands there."""
+    """By channel, where something of what was asked for is no longer kept: up to where. A page that
+    begins at a place goes no further than the first of these: a gap stands there."""
 
 
 class History(Protocol):

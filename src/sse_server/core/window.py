@@ -48,6 +48,12 @@ class ChannelOptions(Options):
     evicted; with the others 100. With a number, frames of low priority are left out first."""
     after_gap: AfterGap = AfterGap.EARLIEST
     """Where a stream goes on after a gap."""
+    history_max_frames: Annotated[int, Bounds(1, 1 << 40)] = 1_000_000
+    """So many an engine keeps that keeps more than memory, `sqlite:`."""
+    history_max_age_seconds: Annotated[float | None, Bounds(1, 3_153_600_000)] = 604_800.0
+    """A week there, so that who was on holiday is told what happened. None: age does not matter."""
+    history_max_bytes: Annotated[int, Bounds(1, 1 << 50)] = 1024 * 1024 * 1024
+    """So many there, of frames as they are sent."""
 
     @property
     def lag_bound(self) -> int:

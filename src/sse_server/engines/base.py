@@ -33,6 +33,7 @@ from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, Protocol
 
 from sse_server.core.history import Page, Question
+from sse_server.engines.counters import EngineCounters
 from sse_server.wire.event import Event
 from sse_server.wire.position import Positions
 
@@ -88,6 +89,16 @@ class Engine(Protocol):
     @property
     def selective(self) -> bool:
         """Whether only channels that are watched are handed up."""
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """Why events cannot be stored now, in a few words; None: they can."""
+        ...
+
+    @property
+    def counters(self) -> EngineCounters:
+        """What it has stored."""
         ...
 
     async def open(self) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from sse_server.core.history import Page, Question
 from sse_server.engines.base import Publication, Receipt, Upward
+from sse_server.engines.counters import EngineCounters
 from sse_server.engines.idempotency import IdempotencyKeys, IdempotencyOptions
 from sse_server.errors import Unavailable
 from sse_server.wire.position import Positions, new_epoch
@@ -23,6 +24,8 @@ class MemoryEngine:
         self._clock = clock
         self._keys = IdempotencyKeys(idempotency or IdempotencyOptions())
         self.newest = 0
+        self.trouble: str | None = None
+        self.counters = EngineCounters()  # it stores nothing: all remain at zero
         self._upward: Upward | None = None
 
     async def open(self) -> None:
