@@ -126,7 +126,7 @@ class SharedEngine:
     async def history(self, question: Question, max_frames: int, max_bytes: int) -> Page:
         await asyncio.sleep(0)
         channels, after, until = question
-        lost = {name: min(at, until) for name, at in self.store.lost.items() if name in channels}
+        lost = {name: at for name, at in self.store.lost.items() if name in channels}
         if after is not None:
             lost = {name: at for name, at in lost.items() if at > after}
             until = min([until, *lost.values()])

@@ -56,7 +56,7 @@ def _pending(hub: Hub) -> Iterator[Backlog]:
         if isinstance(turn, Lane):
             yield _backlog(turn.group.windows, turn.place, step * len(turn.members))
         elif isinstance(turn, Subscriber):
-            if turn.group is not None and not turn.paused:
+            if turn.group is not None and turn.lane is None and not turn.paused:
                 yield _backlog(turn.windows, turn.place, step)
         elif isinstance(turn, Channel):
             yield from _unwoken(turn, step)

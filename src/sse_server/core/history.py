@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from sse_server.core.gap import EVICTED, Gap
+from sse_server.core.gap import EVICTED, Gap, ToldGap
 from sse_server.core.policy import AfterGap
 from sse_server.core.reading import UNKNOWN_COUNT, known_count, losers
 from sse_server.core.start import begin
@@ -52,8 +52,16 @@ class Page(NamedTuple):
     end: int
     """Up to here it has everything of these channels that is kept."""
     lost: Mapping[str, int]
-    """By channel, where something of what was asked for is no longer kept: up to where. A page that
-    begins at a place goes no further than the first of these: a gap stands there."""
+    """By channel, where something beyond the beginning of the page is no longer kept: up to where.
+    A page that begins at a place goes no further than the first of these: a gap stands there."""
+
+
+class _Told(NamedTuple):
+    """What is written of a page."""
+
+    blocks: list[bytes]
+    frames: int
+    closes: bool = False
 
 
 class History(Protocol):
@@ -94,8 +102,8 @@ class Inquiry:
 def is_deep(subscriber: Subscriber) -> bool:
     """Whether what it is to be sent next has to be asked for, where there is a history to ask."""
     start = subscriber.start
-    if start is not None and start.unresolved:
-        return True
+    if start is not None and (start.unresolved or start.gap is not None):
+        return start.unresolved  # a gap that is to come first can be told at once
     windows, place = subscriber.windows, subscriber.place
     affected = losers(windows, place, start.forgiven if start is not None else None)
     if not affected:
@@ -135,6 +143,8 @@ def _ask(subscriber: Subscriber, group: Group, pump: Pump) -> None:
     assert history is not None
     after = None if start is not None and start.unresolved else subscriber.place
     until = max(window.lost for window in windows)
+    # What a client is not told to miss is not asked for, and is not left out where it is at hand.
+    until = min([until, *_own_frames(subscriber, until)])
     names = tuple(window.name for window in windows)
     inquiry.cancel = history.read(Question(names, after, until), take)
 
@@ -157,7 +167,7 @@ def _give(subscriber: Subscriber, pump: Pump, group: Group) -> int:
     if page is None:
         _do_without(subscriber, pump)
         return 0
-    blocks, closes = _told(subscriber, page, inquiry.windows, pump)
+    told = _told(subscriber, page, inquiry.windows, pump)
     windows = subscriber.windows
     if not losers(windows, subscriber.place):  # the log takes over
         subscriber.start = None
@@ -166,19 +176,31 @@ def _give(subscriber: Subscriber, pump: Pump, group: Group) -> int:
             pump.dry_at = min(pump.dry_at, subscriber.place)
     else:
         subscriber.seen = UNKNOWN_COUNT
-    if not blocks:
+    if not told.blocks:
         subscriber.go_on()
         return 0
+    data = group.framing(told.blocks)
+    frames, size = subscriber.sent
+    subscriber.sent = (frames + told.frames, size + len(data))
     pump.bursts += 1
-    pump.frames += page.frames
-    data = group.framing(blocks)
+    pump.frames += told.frames
     pump.bytes += len(data)
     subscriber.write(data)
-    if closes:
+    if told.closes:
         subscriber.close(CloseReason.GAP)
     else:
         subscriber.go_on()
     return 1
+
+
+def _own_frames(subscriber: Subscriber, until: int) -> dict[int, bytes]:
+    """By offset, what its ephemeral channels hold beyond its place and up to `until`."""
+    return {
+        window.offsets[index]: window.blocks[index]
+        for window in subscriber.windows
+        if window.options.ephemeral
+        for index in range(window.index(subscriber.place), window.index(until))
+    }
 
 
 def _do_without(subscriber: Subscriber, pump: Pump) -> None:
@@ -191,17 +213,13 @@ def _do_without(subscriber: Subscriber, pump: Pump) -> None:
     subscriber.go_on()
 
 
-def _told(
-    subscriber: Subscriber, page: Page, windows: Sequence[Window], pump: Pump
-) -> tuple[list[bytes], bool]:
-    """The blocks of a page with the gap at its beginning or end, and whether the stream closes.
-
-    Moves the subscriber to where they lead.
-    """
-    place, newest = subscriber.place, pump.log.newest
-    positions = pump.log.positions
-    blocks = [page.blocks] if page.frames else []
-    start = subscriber.start
+def _told(subscriber: Subscriber, page: Page, windows: Sequence[Window], pump: Pump) -> _Told:
+    """A page with the gap at its beginning or end. Moves the subscriber to where it leads."""
+    place, start = subscriber.place, subscriber.start
+    own = _own_frames(subscriber, page.end)
+    # Behind the page: it ends with the first of them.
+    blocks = [page.blocks, *[own[offset] for offset in sorted(own)]] if page.frames or own else []
+    frames = page.frames + len(own)
     subscriber.place = page.end
     if start is not None and start.unresolved:
         # It begins with the oldest that is kept: what was lost by now is forgiven.
@@ -210,28 +228,33 @@ def _told(
         start.until = max([page.end, *start.forgiven.values()])
         if start.fault is not None:
             at = page.end if page.first is None else page.first - 1
-            gap = Gap(windows=windows, at=at, requested=start.asked, reason=start.fault, lost=None)
-            blocks.insert(0, gap.block(positions, newest))
-            pump.gaps += 1
+            blocks.insert(0, _tell(subscriber.windows, at, start.asked, start.fault, pump))
             start.fault = None
-        return blocks, False
+        return _Told(blocks, frames)
     forgiven = start.forgiven if start is not None else {}
     lost = {
         window: page.lost[window.name]
         for window in windows
         if page.lost.get(window.name, -1) > max(place, forgiven.get(window, -1))
     }
-    due = [window for window, at in lost.items() if at <= page.end]
+    # Where the log takes over, what was lost beyond has been lost for this stream as well.
+    goes_on = bool(losers(windows, page.end))
+    due = [window for window, at in lost.items() if at <= page.end or not goes_on]
     if not due:
-        return blocks, False
+        return _Told(blocks, frames)
     at, after_gap = page.end, subscriber.policy.after_gap
     if after_gap is AfterGap.LATEST:
-        at, due = newest, list(windows)
+        at, due = pump.log.newest, list(windows)
     elif after_gap is AfterGap.CLOSE:  # whoever comes back from there is not told again
         at, due = max(lost.values()), list(windows)
-    requested = positions.encode(place)
-    gap = Gap(windows=due, at=at, requested=requested, reason=EVICTED, lost=None)
-    blocks.append(gap.block(positions, newest))
-    pump.gaps += 1
+    blocks.append(_tell(due, at, pump.log.positions.encode(place), EVICTED, pump))
     subscriber.place = at
-    return blocks, after_gap is AfterGap.CLOSE
+    return _Told(blocks, frames, closes=after_gap is AfterGap.CLOSE)
+
+
+def _tell(windows: Sequence[Window], at: int, requested: bytes, reason: str, pump: Pump) -> bytes:
+    """One gap; how many were lost is not known."""
+    pump.gaps += 1
+    pump.told_gaps.append(ToldGap(windows, reason, None, 1))
+    gap = Gap(windows=windows, at=at, requested=requested, reason=reason, lost=None)
+    return gap.block(pump.log.positions, pump.log.newest)

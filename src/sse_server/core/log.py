@@ -234,6 +234,7 @@ class Log:
         """Up to `offset` a window may have holes: what it holds from there is let go."""
         while window.oldest is not None and window.oldest <= offset:
             self._evict(window)
+        self._count_evicted(window)
         if not window.options.ephemeral and not offset <= window.lost < INCOMPLETE:
             window.lost = window.uncertain = offset
         window.newest = max(window.newest, offset)
@@ -242,6 +243,7 @@ class Log:
         """Forget a window, and what it holds: it will not be appended to any more."""
         while len(window):
             self._evict(window)
+        self._count_evicted(window)
         window.lost = self._floor
         self.release(window)
 

@@ -67,7 +67,7 @@ def _read(
     names = orjson.dumps(channels).decode()
     lost = _lost(connection, channels, names)
     if after is not None:
-        lost = {name: min(offset, until) for name, offset in lost.items() if offset > after}
+        lost = {name: offset for name, offset in lost.items() if offset > after}
         until = min([until, *lost.values()])
     place = -1 if after is None else after
     # By itself each channel is in order, and SQLite merges them as far as it is asked.
