@@ -47,7 +47,7 @@ class Asked:
 
 
 class Kept(History):
-    """What the engine keeps, and what the log holds of ephemeral channels: nobody asks for those."""
+    """What the engine keeps, and what the log holds of ephemeral channels."""
 
     def __init__(self, memory: History) -> None:
         super().__init__(KEPT, MAX_BYTES_KEPT)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sse_server.core.history import forget
+
 if TYPE_CHECKING:
     from sse_server.core.group import Group
     from sse_server.core.pump import Pump
@@ -45,8 +47,9 @@ class Channel:
     def complete(self, pump: Pump) -> None:
         """From now on it is known what its window holds: whoever lacks something reads it."""
         waiting, self.waiting = self.waiting, {}
-        for member in waiting:
-            member.inquiry = None
+        for member in list(waiting):
+            assert member.group is not None, "it would have been cancelled"
+            forget(member, member.group.hub)
             member.go_on()
         self.stir(pump)
 

@@ -111,9 +111,7 @@ class Group:
             other.add(member, lane.told)
         lane.members.clear()
         self._drop(lane)
-        if lane.wrote_at < other.wrote_at:  # its members have been silent for longer
-            other.wrote_at = lane.wrote_at
-            self.hub.heartbeats.add(other)
+        self.hub.heartbeats.hasten(other, lane.wrote_at)
         self.open = other
 
     def heartbeat(self, newest: int, *, moved: bool) -> bytes:

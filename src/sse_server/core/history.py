@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sse_server.core.group import Group
+    from sse_server.core.hub import Hub
     from sse_server.core.pump import Pump
     from sse_server.core.subscriber import Subscriber
     from sse_server.core.window import Window
@@ -127,6 +128,8 @@ def _ask(subscriber: Subscriber, group: Group, pump: Pump) -> None:
     """Wait for the next page, or until there can be one: then it takes a turn."""
     windows = [window for window in subscriber.windows if not window.options.ephemeral]
     subscriber.inquiry = inquiry = Inquiry(windows)
+    asking = group.hub.asking
+    asking[subscriber] = None
     for channel in subscriber.channels:
         if channel.window.lost == INCOMPLETE:
             channel.waiting[subscriber] = None
@@ -137,6 +140,7 @@ def _ask(subscriber: Subscriber, group: Group, pump: Pump) -> None:
         assert subscriber.inquiry is inquiry, "it was cancelled"
         inquiry.page = page
         inquiry.cancel = None
+        del asking[subscriber]
         pump.enqueue(subscriber)
 
     history, start = group.hub.history, subscriber.start
@@ -149,11 +153,12 @@ def _ask(subscriber: Subscriber, group: Group, pump: Pump) -> None:
     inquiry.cancel = history.read(Question(names, after, until), take)
 
 
-def forget(subscriber: Subscriber) -> None:
+def forget(subscriber: Subscriber, hub: Hub) -> None:
     """It is not to have the page that it asked for."""
     inquiry = subscriber.inquiry
     if inquiry is not None:
         subscriber.inquiry = None
+        hub.asking.pop(subscriber, None)
         if inquiry.cancel is not None:
             inquiry.cancel()
 
@@ -227,7 +232,8 @@ def _told(subscriber: Subscriber, page: Page, windows: Sequence[Window], pump: P
         start.forgiven = {w: page.lost[w.name] for w in windows if w.name in page.lost}
         start.until = max([page.end, *start.forgiven.values()])
         if start.fault is not None:
-            at = page.end if page.first is None else page.first - 1
+            firsts = [*own] if page.first is None else [page.first, *own]
+            at = min(firsts) - 1 if firsts else page.end
             blocks.insert(0, _tell(subscriber.windows, at, start.asked, start.fault, pump))
             start.fault = None
         return _Told(blocks, frames)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from sse_server.core.arrange import arrange
-from sse_server.core.channel import Channel
 from sse_server.core.directory import Directory
-from sse_server.core.group import Group, GroupKey
 from sse_server.core.heartbeat import Heartbeats
-from sse_server.core.history import forget, is_deep
 from sse_server.core.hub_options import HubOptions
 from sse_server.core.log import Log
 from sse_server.core.presence import Presence, presence_channel
 from sse_server.core.pressure import is_too_high
 from sse_server.core.pump import Pump
 from sse_server.core.reading import known_count
+from sse_server.core.registry import Registry
+from sse_server.core.roster import Roster
 from sse_server.core.stall import Stalls
 from sse_server.core.start import EARLIEST, begin
 from sse_server.core.subscriber import Subscriber
@@ -28,6 +26,7 @@ from sse_server.wire.event import Priority
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from sse_server.core.channel import Channel
     from sse_server.core.history import History, Watcher
     from sse_server.wire.event import Event
     from sse_server.wire.flow import CloseReason, Framing, Sink
@@ -65,15 +64,18 @@ class Hub:
         self.subscribers = 0
         self.opened = 0
         self.reconnected = 0  # of them, those that came with a position
+        self.changed = 0  # changes of open streams
         self.published = 0
         self.pauses = 0
         self.closed: Counter[CloseReason] = Counter()
         self.clock = clock
-        self._channels: dict[str, Channel] = {}  # those that somebody follows
-        self._groups: dict[GroupKey, Group] = {}
-        self._combinations: Counter[tuple[str, ...]] = Counter()  # of the groups
+        self._roster = Roster(self)
+        self._channels, self._groups = self._roster.channels, self._roster.groups
         self.traffic = Traffic(options.busiest_channels)
         self.directory = Directory(self.log, self._channels)
+        self.asking: dict[Subscriber, None] = {}  # for what an engine keeps
+        walking = (self.pump, self.asking)
+        self.registry = Registry(self._groups, self._channels, self.stalls, walking, clock())
 
     @property
     def newest(self) -> int:
@@ -130,16 +132,20 @@ class Hub:
         is first written to when the pump runs.
         """
         names = self._followed_names(channels)
-        followed = [self._channel(name) for name in names]
+        followed = [self._roster.channel(name) for name in names]
         windows = [channel.window for channel in followed]
         deep = self.history is not None
         beginning = begin(last_id, windows, self.log.newest, self.positions, deep=deep)
-        subscriber = Subscriber(sink, beginning)
+        subscriber = Subscriber(sink, beginning, self.registry.moment(self.clock()))
         self.subscribers += 1
         self.opened += 1
         if last_id is not None and last_id != EARLIEST:
             self.reconnected += 1
-        self._enter(subscriber, followed, framing, tells_positions=tells_positions)
+        told = beginning.place
+        self._roster.enter(
+            subscriber, followed, framing, tells_positions=tells_positions, told=told
+        )
+        self._note_presence(followed)
         return subscriber
 
     def opening_position(self, subscriber: Subscriber) -> bytes | None:
@@ -152,34 +158,47 @@ class Hub:
             return None
         return self.positions.encode(subscriber.place)
 
-    def change(self, subscriber: Subscriber, channels: Sequence[str]) -> None:
+    def change(self, subscriber: Subscriber, channels: Sequence[str]) -> int:
         """Let an open stream follow `channels` from where it is: the newest position if it stands.
 
-        What a channel that is new to it has lost beyond that place is a gap.
+        Returns that place: of a channel that is new to it, it is sent what stands beyond. What such
+        a channel has lost beyond it is a gap.
         """
         group = subscriber.group
         assert group is not None, "the stream is gone"
-        followed = [self._channel(name) for name in self._followed_names(channels)]
+        followed = [self._roster.channel(name) for name in self._followed_names(channels)]
         for channel in followed:  # not to be forgotten between leaving and entering
             channel.clients += 1
             channel.window.followed += 1
+        before = subscriber.channels
         lane = subscriber.lane
-        told = subscriber.place if lane is None else lane.told
         if lane is not None and lane.place >= group.newest and subscriber.place >= group.newest:
             subscriber.place = self.log.newest
-        self._exit(subscriber)
+        self._roster.leave(subscriber)
         windows = [channel.window for channel in followed]
-        subscriber.seen = known_count(windows, subscriber.place)
+        place = subscriber.place
+        subscriber.seen = known_count(windows, place)
         tells_positions = group.key.tells_positions
-        self._enter(subscriber, followed, group.framing, tells_positions=tells_positions, told=told)
+        # Its place may be beyond the last id that it was sent, which is not kept.
+        self._roster.enter(
+            subscriber, followed, group.framing, tells_positions=tells_positions, told=0
+        )
+        if lane is not None and subscriber.lane is not None:
+            self.heartbeats.hasten(subscriber.lane, lane.wrote_at)
         for channel in followed:
             channel.clients -= 1
             channel.window.followed -= 1
+        self._note_presence(set(before) ^ set(followed))
+        self.changed += 1
+        return place
 
     def leave(self, subscriber: Subscriber, reason: CloseReason) -> None:
         """A stream has ended."""
-        self._exit(subscriber)
+        followed = subscriber.channels
+        self._roster.leave(subscriber)
+        self._note_presence(followed)
         self.stalls.forget(subscriber)
+        self.registry.forget(subscriber)
         self.subscribers -= 1
         self.closed[reason] += 1
 
@@ -235,83 +254,8 @@ class Hub:
                 names[presence_channel(name)] = None
         return list(names)
 
-    def _channel(self, name: str) -> Channel:
-        channel = self._channels.get(name)
-        if channel is None:
-            channel = self._channels[name] = Channel(self.log.window(name))
-            if self.watcher is not None:
-                self.watcher.watch(name)
-        return channel
-
-    def _enter(
-        self,
-        subscriber: Subscriber,
-        followed: list[Channel],
-        framing: Framing,
-        *,
-        tells_positions: bool,
-        told: int | None = None,
-    ) -> None:
-        """Give it its group, and a lane when it has everything; `told`: the id it was sent last."""
-        shared, subscriber.beside = arrange(followed, self._combinations, self.options.beside_limit)
-        names = tuple(channel.window.name for channel in shared)
-        key = GroupKey(names, framing, tells_positions)
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = Group(self, key, shared)
-            self._combinations[names] += 1
-            for channel in shared:
-                channel.groups[group] = None
-        group.size += 1
-        subscriber.group = group
-        for channel in subscriber.beside:
-            channel.beside[subscriber] = None
-        for channel in followed:
-            channel.clients += 1
-            channel.window.followed += 1
+    def _note_presence(self, channels: Iterable[Channel]) -> None:
+        """So many more, or fewer, follow these than before."""
+        for channel in channels:
             if channel.window.options.presence:
                 self.presence.changed(channel.window.name)
-        if subscriber.paused:
-            return
-        has_everything = subscriber.place == self.log.newest and subscriber.start is None
-        deep = self.history is not None and is_deep(subscriber)
-        if has_everything and not deep and subscriber.farewell is None:
-            group.stand(subscriber, subscriber.place if told is None else told)
-            return
-        if not (subscriber.slow or deep):  # publishers wait for it, too
-            self.pump.dry_at = min(self.pump.dry_at, subscriber.place)
-        subscriber.go_on()
-
-    def _exit(self, subscriber: Subscriber) -> None:
-        """Take a subscriber out of everything; what nobody follows any more is forgotten."""
-        group = subscriber.group
-        assert group is not None, "the stream is gone already"
-        forget(subscriber)
-        subscriber.leave_lane()
-        followed = subscriber.channels
-        subscriber.group = None
-        for channel in subscriber.beside:
-            del channel.beside[subscriber]
-        subscriber.beside = ()
-        group.size -= 1
-        if not group.size:
-            del self._groups[group.key]
-            names = group.key.channels
-            self._combinations[names] -= 1
-            if not self._combinations[names]:
-                del self._combinations[names]
-            for channel in group.channels:
-                del channel.groups[group]
-        for channel in followed:
-            channel.clients -= 1
-            window = channel.window
-            window.followed -= 1
-            if window.options.presence:
-                self.presence.changed(window.name)
-            if not channel.clients:
-                del self._channels[window.name]
-                if self.watcher is None:
-                    self.log.release(window)
-                else:
-                    self.watcher.unwatch(window.name)
-                    self.log.drop(window)

@@ -19,6 +19,7 @@ from sse_server.core import history
 from sse_server.core.gap import ToldGap
 from sse_server.core.lag import pending, read_lagging
 from sse_server.core.policy import AfterGap, LagPolicy, Policy, strictest
+from sse_server.core.presence import presence_channel
 from sse_server.core.reading import UNKNOWN_COUNT, losers, read, read_lossy
 from sse_server.wire.flow import NOTHING, CloseReason
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sse_server.core.lane import Lane
     from sse_server.core.log import Burst, Log
     from sse_server.core.pump import Pump
+    from sse_server.core.reading import Reading
     from sse_server.core.start import Beginning
     from sse_server.core.window import Window
     from sse_server.wire.flow import Sent, Sink
@@ -36,31 +38,14 @@ if TYPE_CHECKING:
 class Subscriber:
     """One open event stream. It is the `Source` of its sink."""
 
-    __slots__ = (
-        "__weakref__",
-        "asks",
-        "beside",
-        "farewell",
-        "group",
-        "inquiry",
-        "lane",
-        "paused",
-        "place",
-        "queued",
-        "seen",
-        "sent",
-        "since",
-        "sink",
-        "slot",
-        "slow",
-        "start",
-        "stood",
-        "write",
-    )
+    __slots__ = ("asks", "beside", "farewell", "group", "inquiry", "lane", "opened_at", "paused",
+                 "place", "queued", "seen", "sent", "since", "sink", "slot", "slow", "start",
+                 "stood", "write")  # fmt: skip
 
-    def __init__(self, sink: Sink, beginning: Beginning) -> None:
-        """Nowhere yet: the hub gives it a group."""
+    def __init__(self, sink: Sink, beginning: Beginning, opened_at: float) -> None:
+        """Nowhere yet: the hub gives it a group. `opened_at` is a moment that no other has."""
         self.sink = sink
+        self.opened_at = opened_at
         self.write = sink.write
         self.group: Group | None = None
         self.beside: tuple[Channel, ...] = ()
@@ -69,7 +54,7 @@ class Subscriber:
         self.start = beginning.start
         self.sent: Sent = NOTHING  # up to when it came into its lane
         self.since: Sent = NOTHING  # what its lane had been sent then
-        self.inquiry: history.Inquiry | None = None
+        self.inquiry: history.Inquiry | None = None  # it waits for what that tells
         self.asks = True  # the engine, for what the log does not hold
         self.lane: Lane | None = None
         self.slot = 0  # its index in the lane
@@ -93,6 +78,11 @@ class Subscriber:
         return (*group.windows, *own) if own else group.windows
 
     @property
+    def walks(self) -> bool:
+        """Whether it is open and neither stands nor is paused."""
+        return self.group is not None and self.lane is None and not self.paused
+
+    @property
     def delivered(self) -> Sent:
         """Source: frames and bytes that it was sent, heartbeats aside."""
         if self.lane is not None:
@@ -103,6 +93,13 @@ class Subscriber:
     def followed(self) -> list[str]:
         """Source: the channels it follows; none when it is gone."""
         return [channel.window.name for channel in self.channels]
+
+    @property
+    def chosen(self) -> list[str]:
+        """The channels it asked for, by name: without the presence channels that come with them."""
+        with_presence = [c for c in self.channels if c.window.options.presence]
+        implied = {presence_channel(channel.window.name) for channel in with_presence}
+        return sorted(name for name in self.followed if name not in implied)
 
     @property
     def policy(self) -> Policy:
@@ -122,7 +119,7 @@ class Subscriber:
         # Who replays a long past fills its transport however fast it reads: it does not lag yet.
         self.slow = self.stood
         self.group.hub.paused(self)
-        history.forget(self)
+        history.forget(self, self.group.hub)
         self.leave_lane()
 
     def resume(self) -> None:
@@ -258,41 +255,25 @@ class Subscriber:
         return any(channel.window.newest > place for channel in self.beside)
 
     def _read_alone(self, log: Log, group: Group) -> Burst | None:
-        windows, place, budget = self.windows, self.place, log.options.max_burst_bytes
+        windows, place = self.windows, self.place
+        beyond = (windows, place, log.newest, log.options.max_burst_bytes)
         affected = losers(windows, place, self.start.forgiven if self.start else None)
-        if not (affected or self.slow):  # nearly always; a policy takes longer than reading
-            unharmed = read(windows, place, log.newest, budget)
-            return None if unharmed is None else log.burst(unharmed, group.framing)
-        policy = self.policy
-        goes_on = not affected or policy.after_gap is AfterGap.EARLIEST
-        if goes_on and self.lags:
-            reading = read_lagging(
-                windows,
-                place,
-                log.newest,
-                budget,
-                policy=policy,
-                seen=self.seen,
-                affected=affected,
-                positions=log.positions,
-            )
-        elif affected:
-            reading = read_lossy(
-                windows,
-                place,
-                log.newest,
-                budget,
-                after_gap=policy.after_gap,
-                seen=self.seen,
-                affected=affected,
-                positions=log.positions,
-            )
-        else:
-            unharmed = read(windows, place, log.newest, budget)
-            if unharmed is None:
-                return None
-            reading = unharmed
-        return log.burst(reading, group.framing)
+        reading: Reading | None = None
+        if affected or self.slow:  # rarely: a policy takes longer than reading
+            policy, seen, positions = self.policy, self.seen, log.positions
+            goes_on = not affected or policy.after_gap is AfterGap.EARLIEST
+            if goes_on and self.lags:
+                reading = read_lagging(
+                    *beyond, policy=policy, seen=seen, affected=affected, positions=positions
+                )
+            elif affected:
+                after_gap = policy.after_gap
+                reading = read_lossy(
+                    *beyond, after_gap=after_gap, seen=seen, affected=affected, positions=positions
+                )
+        if reading is None:
+            reading = read(*beyond)
+        return None if reading is None else log.burst(reading, group.framing)
 
     def _stand(self, group: Group, place: int, told: int) -> None:
         """It has everything up to `place`, the newest of all; the last id it was sent is `told`."""

@@ -168,10 +168,13 @@ class Connection(asyncio.Protocol):
                 self._finish(b"".join(output))
                 return
             if request is None:
+                output.append(machine.take_output())
                 break
             answer = self._answer(request)
             if isinstance(answer, Response):
                 output.append(machine.respond(answer, close=self._site.draining))
+                if machine.phase is Phase.IDLE:  # nothing has come behind it: nearly always
+                    break
                 room -= len(output[-1])
             elif isinstance(answer, EventStream):
                 self._open(answer, output)
@@ -181,7 +184,6 @@ class Connection(asyncio.Protocol):
                 break
         else:
             self._next_turn()
-        output.append(machine.take_output())
         self._write(b"".join(output))
 
     def _answer(self, request: Request) -> Answer | Awaitable[Answer]:

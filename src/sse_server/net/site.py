@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
+from sse_server.net.agents import Agents
 from sse_server.net.date import ServerDate
 from sse_server.net.descriptors import spare_descriptors
 from sse_server.net.handshakes import Handshakes
@@ -61,6 +62,7 @@ class Site:
         "_empty",
         "_opened_before",
         "_waiting",
+        "agents",
         "connections",
         "date",
         "draining",
@@ -92,6 +94,7 @@ class Site:
         self.loop = loop
         self.journal = journal or Journal()
         self.date = ServerDate()
+        self.agents = Agents()
         self.connections: set[Connection] = set()
         self.streams: set[Stream] = set()
         self.handshakes = Handshakes(options.max_handshaking)

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 from sse_server.engines.base import Receipt
 from sse_server.engines.counters import EngineCounters
 from sse_server.engines.idempotency import IdempotencyKeys
-from sse_server.engines.sqlite.file import DatabaseFile, begin_epoch, newest_offset, problem_of
+from sse_server.engines.sqlite.file import DatabaseFile, begin_epoch, newest_offset
 from sse_server.engines.sqlite.pages import read_page
+from sse_server.engines.sqlite.problems import problem_of
 from sse_server.engines.sqlite.retention import Retention
 from sse_server.engines.sqlite.writer import Group, Writer
 from sse_server.errors import Unavailable

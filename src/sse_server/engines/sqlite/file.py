@@ -1,4 +1,4 @@
-"""The file: where it is, what stands in it, and what is wrong with it in words.
+"""The file: whose it is, and what stands in it.
 
 Tables:
 
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
 from sse_server.engines.sqlite.options import Durability
+from sse_server.engines.sqlite.problems import cannot_use, unfit
 from sse_server.errors import ConfigurationError, quoted
 from sse_server.wire.position import Positions, new_epoch
 
@@ -84,19 +85,15 @@ class DatabaseFile:
         """
         if sqlite3.sqlite_version_info < MIN_VERSION:
             needed = ".".join(map(str, MIN_VERSION))
-            raise _unfit(
+            raise unfit(
                 f"SQLite is {sqlite3.sqlite_version}, older than {needed}", "use a newer Python"
             )
         try:
             self._take_lock()
             return self._open()
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             self.release()
-            raise _unfit(*_told_of(self.path, error)) from error
-        except sqlite3.Error as error:
-            self.release()
-            raise _unfit(f"{quoted(self.path)} cannot be used: {problem_of(error)}",
-                         _MENDS.get(_code(error), _MEND)) from error  # fmt: skip
+            raise cannot_use(self.path, error) from error
         except ConfigurationError:
             self.release()
             raise
@@ -132,7 +129,7 @@ class DatabaseFile:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > until:
-                    raise _unfit(
+                    raise unfit(
                         f"{quoted(self.path)} is used by another server",
                         "stop that one, or give each a file of its own",
                     ) from None
@@ -224,61 +221,15 @@ def parse_path(rest: str) -> str:
     """
     path = unquote(rest.removeprefix("//"))
     if "?" in rest or "#" in rest:
-        raise _unfit("a file has no parameters", "set what there is in [sqlite]; write ? as %3F")
+        raise unfit("a file has no parameters", "set what there is in [sqlite]; write ? as %3F")
     if rest.startswith("//") and not path.startswith("/"):
-        raise _unfit(
+        raise unfit(
             f"a file is on this machine, not on {quoted(path)}",
             "write sqlite:///PATH for a file, or sqlite:PATH for one below the working directory",
         )
     if not path or path.endswith("/") or path == ":memory:" or "\0" in path:
-        raise _unfit("it names no file", "write sqlite:///PATH")
+        raise unfit("it names no file", "write sqlite:///PATH")
     return path
-
-
-def problem_of(error: Exception) -> str:
-    """What is wrong, for people."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    if isinstance(error, sqlite3.Error):
-        return _PROBLEMS.get(_code(error), str(error))
-    return str(error)
-
-
-_PROBLEMS = {
-    "SQLITE_FULL": "the disk is full",
-    "SQLITE_READONLY": "it cannot be written",
-    "SQLITE_CANTOPEN": "it cannot be opened, or the files beside it cannot",
-    "SQLITE_BUSY": "another program has locked it",
-    "SQLITE_CORRUPT": "it is damaged",
-    "SQLITE_NOTADB": "it is not a database",
-    "SQLITE_IOERR": "the disk does not work (I/O error)",
-}
-_MEND = "see to the disk, or name another file"
-_RESTORE = "restore a copy of it, or move it away to begin anew"
-_MENDS = {
-    "SQLITE_FULL": "make room on the disk",
-    "SQLITE_READONLY": "let the server's user write to the file and to its directory",
-    "SQLITE_CANTOPEN": "let the server's user write to the file and to its directory",
-    "SQLITE_BUSY": "end that program",
-    "SQLITE_CORRUPT": _RESTORE,
-    "SQLITE_NOTADB": _RESTORE,
-}
-
-
-def _code(error: sqlite3.Error) -> str:
-    """SQLite's name for it, without what comes behind: SQLITE_BUSY_SNAPSHOT is SQLITE_BUSY."""
-    name: str | None = getattr(error, "sqlite_errorname", None)  # Python 3.11
-    return "_".join((name or "").split("_")[:2])
-
-
-def _told_of(path: str, error: OSError) -> tuple[str, str]:
-    problem = f"{quoted(error.filename or path)}: {error.strerror or error}"
-    if isinstance(error, FileNotFoundError):
-        directory = os.path.dirname(path) or "."  # noqa: PTH120 (a string comes and goes)
-        return problem, f"make the directory {quoted(directory)}, or name another file"
-    if isinstance(error, PermissionError):
-        return problem, _MENDS["SQLITE_READONLY"]
-    return problem, _MEND
 
 
 def _refuse_others(connection: sqlite3.Connection, path: str) -> None:
@@ -286,9 +237,9 @@ def _refuse_others(connection: sqlite3.Connection, path: str) -> None:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     is_empty = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
     if application_id != APPLICATION_ID and not is_empty:
-        raise _unfit(f"{quoted(path)} is the database of another program", "name another file")
+        raise unfit(f"{quoted(path)} is the database of another program", "name another file")
     if _user_version(connection) > SCHEMA:
-        raise _unfit(
+        raise unfit(
             f"{quoted(path)} was written by a newer version", "use that one, or name another file"
         )
 
@@ -296,7 +247,7 @@ def _refuse_others(connection: sqlite3.Connection, path: str) -> None:
 def _write_ahead(connection: sqlite3.Connection, path: str) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != b"wal":
-        raise _unfit(
+        raise unfit(
             f"the file system of {quoted(path)} allows no write-ahead log",
             "put the file on a local disk",
         )
@@ -315,7 +266,3 @@ def _identity(path: str) -> FileIdentity:
 
 def _uri(path: str) -> str:
     return f"file:{quote(os.path.abspath(path))}"  # noqa: PTH100 (a string comes and goes)
-
-
-def _unfit(problem: str, mend: str) -> ConfigurationError:
-    return ConfigurationError(setting="ServerOptions.engine", problem=problem, mend=mend)

@@ -16,7 +16,8 @@ import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
-from sse_server.engines.sqlite.file import problem_of, transaction
+from sse_server.engines.sqlite.file import transaction
+from sse_server.engines.sqlite.problems import problem_of
 from sse_server.engines.sqlite.retention import Retention
 
 if TYPE_CHECKING:
