@@ -273,6 +273,7 @@ class Ledger:
 
     def finish(self) -> None:
         """All is quiet: nothing may be missing, and nothing untold."""
+        self.resolve()
         assert self.fault is None, "a gap that had to come first did not come"
         self._skip(self.history.newest)
         assert not any(self.missing.values()), f"untold: {self.missing}"

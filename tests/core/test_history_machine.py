@@ -49,13 +49,15 @@ class Asked:
 class Kept(History):
     """What the engine keeps, and what the log holds of ephemeral channels."""
 
-    def __init__(self, memory: History) -> None:
+    def __init__(self, machine: HubMachine) -> None:
         super().__init__(KEPT, MAX_BYTES_KEPT)
-        self.memory = memory
+        self.machine = machine
 
     def is_held(self, offset: int) -> bool:
-        if self.options[self.frames[offset].channel].ephemeral:
-            return self.memory.is_held(offset)
+        channel = self.frames[offset].channel
+        if self.options[channel].ephemeral:
+            window = self.machine.hub.log.windows.get(channel)
+            return window is not None and offset in window.offsets[window.head :]
         return super().is_held(offset)
 
 
@@ -103,7 +105,7 @@ class DeepMachine(HubMachine):
     slack_bytes = 150  # behind a page may stand a frame of an ephemeral channel
 
     def make_hub(self, options: HubOptions) -> None:
-        self.history = Kept(self.memory)
+        self.history = Kept(self)
         self.archive = Archive(self.history, options.log.max_burst_bytes)
         self.hub = Hub(
             options, Positions(EPOCH), self._wake, lambda: self.now, history=self.archive
@@ -159,7 +161,7 @@ def _closure(function: Callable[..., object]) -> list[object]:
 
 class SelectiveMachine(DeepMachine):
     def make_hub(self, options: HubOptions) -> None:
-        self.history = self.at_hand = History(KEPT, MAX_BYTES_KEPT)
+        self.history = self.at_hand = Kept(self)
         self.archive = Archive(self.history, options.log.max_burst_bytes)
         self.watched: set[str] = set()
         self.asked_to_watch: dict[str, None] = {}
@@ -183,8 +185,6 @@ class SelectiveMachine(DeepMachine):
             del self.asked_to_watch[channel]
         else:
             self.watched.remove(channel)
-        if channel == PRESENCE:  # it is not asked for
-            self.history.held[channel].clear()
 
     @rule(publishings=st.lists(st.sampled_from(sorted(KEPT)), min_size=1, max_size=8))
     def publish_elsewhere(self, publishings: list[str]) -> None:
@@ -218,10 +218,8 @@ class SelectiveMachine(DeepMachine):
         self.history.publish(channel, offset, data, self.now)
         if channel in self.watched:
             self.hub.deliver(channel, offset, Event(data))
-            return
-        if channel == PRESENCE:
-            self.history.held[channel].clear()
-        self.hub.advance(offset)
+        else:
+            self.hub.advance(offset)
 
     def answer_all(self) -> None:
         self.complete()
