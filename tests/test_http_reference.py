@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from sse_server import ServerOptions
+from sse_server.auth import open_streams
 from sse_server.core import gap
 from sse_server.endpoints import control, subscribe, subscribers
 from sse_server.endpoints.envelope import Envelope
@@ -42,6 +43,10 @@ ENDPOINTS = {
 
 # How the server does its work, and what clients cannot tell.
 NOT_ON_THE_PAGE = {
+    "auth.cookie",  # a name, and so on: no numbers
+    "auth.forward.url",
+    "auth.issuer",
+    "auth.state_file",
     "connection.socket.keepalive_idle_seconds",
     "connection.socket.keepalive_interval_seconds",
     "connection.socket.not_sent_low_water_bytes",
@@ -63,6 +68,9 @@ FIXED = {
     "channel when none is named": "endpoints.address.DEFAULT_CHANNEL",
     "length of a channel's name": "wire.channel_name.MAX_CHANNEL_CHARACTERS",
     "channels of one stream": "endpoints.subscribe.MAX_CHANNELS",
+    "length of a token": "auth.tokens.MAX_TOKEN_BYTES",
+    "patterns in a list of a token": "auth.patterns.MAX_PATTERNS",
+    "`sub`, `tenant` and `jti` of a token, each": "auth.grant.MAX_NAME_CHARACTERS",
     "data of one event": "wire.event.MAX_DATA_BYTES",
     "type, id and key of an event, each": "wire.event.MAX_NAME_BYTES",
     "`retry` of an event": "wire.event.MAX_RETRY_MS",
@@ -77,6 +85,7 @@ FIXED = {
     "channels in a page": "endpoints.channels.MAX_CHANNELS",
     "streams in a page, unless the query says": "endpoints.subscribers.DEFAULT_SUBSCRIBERS",
     "streams in a page": "endpoints.subscribers.MAX_SUBSCRIBERS",
+    "channels of streams in a page": "endpoints.subscribers.MAX_LISTED_CHANNELS",
     "trailers of a chunked body": "http.chunked._MAX_TRAILER_BYTES",
 }
 
@@ -94,6 +103,7 @@ BOUNDS: dict[str, tuple[str, ...]] = {
     "GET /subscribers limit": (
         "endpoints.subscribers.DEFAULT_SUBSCRIBERS",
         "endpoints.subscribers.MAX_SUBSCRIBERS",
+        "endpoints.subscribers.MAX_LISTED_CHANNELS",
     ),
     "POST /subscribers/{id}/channels add": ("endpoints.subscribe.MAX_CHANNELS",),
     "POST /subscribers/{id}/channels remove": ("endpoints.subscribe.MAX_CHANNELS",),
@@ -107,10 +117,8 @@ BOUNDS: dict[str, tuple[str, ...]] = {
         "endpoints.history.MAX_PAGE_BYTES",
     ),
 }
-UNITS = {
-    **{"": 1, "bytes": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3},
-    **{"ms": 1, "s": 1, "min": 60, "days": 86_400},
-}
+SIZES = {"": 1, "bytes": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+UNITS = SIZES | {"ms": 1, "s": 1, "min": 60, "days": 86_400}
 
 Row = list[str]
 
@@ -273,6 +281,8 @@ def test_reserved_types_are_those_of_the_code() -> None:
 def test_server_s_own_events_have_the_fields_that_they_have() -> None:
     told = gap.Gap(windows=(), at=1, requested=b"", reason=gap.EVICTED, lost=None)
     assert named(tables(PAGE, "`gap`")) == keys_of(told.block(Positions(b"e"), 1))
+    for data in (open_streams.EXPIRED_DATA, open_streams.REVOKED_DATA):
+        assert named(tables(PAGE, "`token-expired`")) == set(orjson.loads(data))
     ended = subscribers.end_event(0, comes_back=True)
     assert named(tables(PAGE, "`stream-ended`")) == keys_of(ended)
     assert named(tables(PAGE, "`control`")) == keys_of(subscribe.control_event("", []))

@@ -46,7 +46,7 @@ def post_event() -> Callable[[], object]:
     return _reading(post("/events/news", b"x" * 200))
 
 
-@row("read a POST of 200 bytes, its head new", target=1.7)
+@row("read a POST of 200 bytes, its head new", target=2.3)
 def first_post() -> Callable[[], object]:
     numbers = count()
 

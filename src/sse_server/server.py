@@ -27,6 +27,7 @@ from sse_server.observe.collector import Observed
 from sse_server.observe.journal import Journal
 from sse_server.observe.metrics import Metrics
 from sse_server.options import take_over
+from sse_server.outbound.gate import Gate
 from sse_server.server_options import ServerOptions
 from sse_server.surface import Surface
 from sse_server.wire.channel_name import check_channel
@@ -62,7 +63,7 @@ class Server:
         self._sockets = sockets
         for sock in sockets:
             host = bound_address(sock).host
-            check_bind(host, allow_anonymous=options.allow_anonymous, setting="sockets")
+            check_bind(host, allow_anonymous=options.lets_strangers_in, setting="sockets")
         self._listeners: list[Listener] = []
         self._background: set[asyncio.Future[list[Receipt]]] = set()
         self._lag = Histogram(SECONDS)
@@ -118,10 +119,22 @@ class Server:
                 loop_lag=self._lag,
             )
         )
-        self._surface = Surface(
-            self._hub, engine.positions, self._publish, journal, metrics, lambda: self._unready
-        )
         options = self._options
+        self._gate = Gate(self._hub, journal.origin_refused)
+        try:
+            self._gate.take(options.auth, options.cors.origins)
+        except BaseException:
+            await self._engine.close()
+            raise
+        self._surface = Surface(
+            self._hub,
+            engine.positions,
+            self._gate,
+            self._publish,
+            journal,
+            metrics,
+            lambda: self._unready,
+        )
         self._site = Site(
             self._surface.endpoint(options), options.connection, options.http1, loop, journal
         )
@@ -138,8 +151,10 @@ class Server:
             self._site.draining = True
             self._site.abort()  # the first listener may have had its first clients
             await self._engine.close()
+            await self._gate.close()
             raise
-        chores = (self._site.sweep, self._hub.tick, self._tell_presence, self._tell_journal)
+        site, gate = self._site, self._gate
+        chores = (site.sweep, self._hub.tick, gate.tick, self._tell_presence, self._tell_journal)
         self._timer = Timer(loop, chores, self._lag)
         self._unready = None
         journal.started(self.addresses)
@@ -166,6 +181,7 @@ class Server:
         for publishing in self._background:
             publishing.cancel()
         await self._engine.close()
+        await self._gate.close()
         self._tell_journal()
         self._journal.stopped(streams)
 
@@ -181,7 +197,9 @@ class Server:
         """
         if self._unready is not None:
             raise ServerClosed(self._unready)
-        self._options, left = take_over(self._options, options)
+        new, left = take_over(self._options, options)
+        self._gate.take(new.auth, new.cors.origins)
+        self._options = new
         self._hub.reload(self._options.hub)
         self._site.reload(self._options.connection, self._options.http1)
         self._site.endpoint = self._surface.endpoint(self._options)

@@ -50,7 +50,7 @@ class Roster:
         hub = self._hub
         limit = hub.options.beside_limit
         shared, subscriber.beside = arrange(followed, self._combinations, limit)
-        names = tuple(channel.window.name for channel in shared)
+        names = tuple([channel.window.name for channel in shared])
         key = GroupKey(names, framing, tells_positions)
         group = self.groups.get(key)
         if group is None:

@@ -2,12 +2,12 @@
 
 A stream is what `core.activity` tells of it. The list is `{"subscribers": […], "next": id or
 null}`, the oldest first; `?after=` the id in `next` is the next page, also if that stream is gone
-by then, `?limit=` its length, `?channel=` lets out who does not follow that.
+by then, `?limit=` its length, `?channel=` leaves out who does not follow that.
 
 DELETE ends a stream at once, with an `event: stream-ended`. EventSource comes back from any end
 that is not told by a status, so it is told how long to wait: without `?retry=` a day, the longest
 there is, which is for as long as anybody leaves a page open. With `?retry=` it is sent away to come
-back. Who opens a stream anew is another: to keep somebody out is not this address's to do.
+back. Whoever opens a stream anew has another: keeping somebody out is not done here.
 """
 
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from sse_server.endpoints.address import (
     page_limit,
     single_parameters,
 )
+from sse_server.endpoints.rights import check_operate
 from sse_server.endpoints.router import Router
 from sse_server.errors import InvalidRequest, NotFound
 from sse_server.http.request import Request
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 DEFAULT_SUBSCRIBERS = 100
 MAX_SUBSCRIBERS = 1_000
 """In one answer: about 400 KB."""
+MAX_LISTED_CHANNELS = 10_000
+"""Of all streams in one answer: each is looked at, 1 µs."""
 
 _PREFIX = b"/subscribers/"
 _PAGE_PARAMETERS = frozenset((b"after", b"limit", b"channel"))
@@ -73,24 +76,27 @@ class SubscribersEndpoint:
 
     def all(self, request: Request) -> Response:
         """`GET /subscribers`."""
+        check_operate(request)
         parameters = single_parameters(request, _PAGE_PARAMETERS)
         limit = page_limit(parameters, DEFAULT_SUBSCRIBERS, MAX_SUBSCRIBERS)
         channel = channel_name(parameters[b"channel"]) if b"channel" in parameters else None
         after = self._moment(parameters[b"after"]) if b"after" in parameters else -1.0
         found = self._registry.page(after, limit + 1, channel)
-        shown = found[:limit]
+        shown = _page(found[:limit])
         answer = {
             "subscribers": [self._described(subscriber) for subscriber in shown],
-            "next": self._registry.name(shown[-1]) if len(found) > limit else None,
+            "next": self._registry.name(shown[-1]) if len(found) > len(shown) else None,
         }
         return json_response(200, answer, (NO_STORE,))
 
     def one(self, request: Request) -> Response:
         """`GET /subscribers/{id}`."""
+        check_operate(request)
         return json_response(200, self._described(self._found(request)), (NO_STORE,))
 
     def end(self, request: Request) -> Response:
         """`DELETE /subscribers/{id}`."""
+        check_operate(request)
         retry_ms = number(only_parameters(request, _END_PARAMETERS), b"retry")
         if retry_ms is not None and retry_ms > MAX_RETRY_MS:
             raise InvalidRequest(f"the query's retry must be 0 to {MAX_RETRY_MS} milliseconds")
@@ -140,6 +146,16 @@ class SubscribersEndpoint:
 
     def _position(self, offset: int) -> str:
         return self._positions.encode(offset).decode()
+
+
+def _page(found: "list[Subscriber]") -> "list[Subscriber]":
+    """As many as do not follow too many channels together, but at least one if there is one."""
+    channels = 0
+    for index, subscriber in enumerate(found):
+        channels += len(subscriber.channels)
+        if channels > MAX_LISTED_CHANNELS and index:
+            return found[:index]
+    return found
 
 
 def end_event(retry_ms: int, *, comes_back: bool) -> bytes:

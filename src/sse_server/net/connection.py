@@ -52,6 +52,11 @@ class Connection(asyncio.Protocol):
         self._watched = Phase.IDLE
         self.deadline = site.loop.time() + site.options.head_timeout_seconds
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is between two requests."""
+        return self._machine.phase is Phase.IDLE and self not in self._site.handshakes
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Transport: here it is."""
         # uvloop's transports do not derive from asyncio.Transport.
@@ -114,10 +119,9 @@ class Connection(asyncio.Protocol):
 
     def close_when_idle(self) -> None:
         """Drain: end it, at once between requests, else with the answer to what is being sent."""
-        phase = self._machine.phase
-        if phase is Phase.IDLE and self not in self._site.handshakes:
+        if self.is_idle:
             self._transport.close()
-        elif phase in (Phase.IDLE, Phase.HEAD, Phase.BODY):
+        elif self._machine.phase in (Phase.IDLE, Phase.HEAD, Phase.BODY):
             # Who has not sent anything yet is about to, and would see a reset.
             soon = self._site.loop.time() + self._site.options.linger_seconds
             self.deadline = min(self.deadline, soon)
@@ -180,7 +184,7 @@ class Connection(asyncio.Protocol):
                 self._open(answer, output)
                 return
             else:
-                self._await(answer)
+                self._task = self._site.loop.create_task(self._answer_later(answer))
                 break
         else:
             self._next_turn()
@@ -272,9 +276,6 @@ class Connection(asyncio.Protocol):
         """The answer where no endpoint gives one."""
         self._site.journal.refused(error, request)
         return error_response(error)
-
-    def _await(self, later: Awaitable[Answer]) -> None:
-        self._task = self._site.loop.create_task(self._answer_later(later))
 
     async def _answer_later(self, later: Awaitable[Answer]) -> None:
         try:
