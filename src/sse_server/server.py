@@ -117,6 +117,8 @@ class Server:
                 delayed=lambda: self._engine.delayed,
                 refusals=journal.refusals,
                 loop_lag=self._lag,
+                engine=engine.counters,
+                trouble=lambda: engine.trouble,
             )
         )
         options = self._options
@@ -133,7 +135,7 @@ class Server:
             self._publish,
             journal,
             metrics,
-            lambda: self._unready,
+            lambda: self._unready or engine.trouble,
         )
         self._site = Site(
             self._surface.endpoint(options), options.connection, options.http1, loop, journal
@@ -265,6 +267,7 @@ class Server:
     def _tell_journal(self) -> None:
         """Tell of gaps, and of what was left out in the second that has passed."""
         self._journal.gaps(self._hub.pump)
+        self._journal.engine(self._engine.trouble, self._engine.counters)
         self._journal.tick()
 
     def _tell_presence(self) -> None:

@@ -9,9 +9,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sse_server.core.engine_counters import EngineCounters
 from sse_server.core.history import Page, Question
 from sse_server.engines.base import Publication, Receipt, Upward
-from sse_server.engines.counters import EngineCounters
 from sse_server.errors import Unavailable
 from sse_server.wire.encoder import encode, frame
 from sse_server.wire.event import Event

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
+from sse_server.core.engine_counters import EngineCounters
 from sse_server.core.log_options import LogOptions
 from sse_server.core.window import ChannelOptions
 from sse_server.engines.base import Engine
@@ -87,7 +88,7 @@ class Sqlite(Subject):
     def trim(self) -> None:
         file = DatabaseFile(str(self.folder / "events.db"), SqliteOptions())
         connection = file.open()
-        retention = Retention(connection, LOG.of, "", 100.0, lambda: self.now)
+        retention = Retention(connection, LOG.of, "", 100.0, EngineCounters(), lambda: self.now)
         while retention.work(0.0) == 0.0:
             pass
         connection.close()

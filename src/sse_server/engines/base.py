@@ -32,8 +32,8 @@ The rules, which `tests/engines/test_contract.py` holds every engine to:
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, Protocol
 
+from sse_server.core.engine_counters import EngineCounters
 from sse_server.core.history import Page, Question
-from sse_server.engines.counters import EngineCounters
 from sse_server.wire.event import Event
 from sse_server.wire.position import Positions
 

@@ -17,6 +17,7 @@ from sse_server.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from sse_server.core.engine_counters import EngineCounters
     from sse_server.engines.base import Engine, Publication, Receipt
     from sse_server.wire.event import Event
 
@@ -53,6 +54,16 @@ class GatedEngine:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._closed: str | None = None
         self.delayed = 0  # publishes that had to wait
+
+    @property
+    def trouble(self) -> str | None:
+        """The engine's."""
+        return self._engine.trouble
+
+    @property
+    def counters(self) -> EngineCounters:
+        """The engine's."""
+        return self._engine.counters
 
     def publish(
         self, publications: Sequence[Publication]

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from sse_server.core.engine_counters import EngineCounters
 from sse_server.core.history import Page, Question
 from sse_server.engines.base import Publication, Receipt, Upward
-from sse_server.engines.counters import EngineCounters
 from sse_server.engines.idempotency import IdempotencyKeys, IdempotencyOptions
 from sse_server.errors import Unavailable
 from sse_server.wire.position import Positions, new_epoch

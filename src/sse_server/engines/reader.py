@@ -31,9 +31,6 @@ class HistoryReader:
         self._engine = engine
         self._asked: dict[Question, dict[object, Take]] = {}  # who waits for it; the oldest first
         self._tasks: dict[Question, asyncio.Task[None]] = {}
-        self.pages = 0
-        self.failures = 0
-        self.problem = ""  # of the last
 
     def read(self, question: Question, take: Take) -> Callable[[], None]:
         """Have `take` called with a page; what is returned cancels."""
@@ -62,12 +59,13 @@ class HistoryReader:
 
     async def _answer(self, question: Question) -> None:
         page: Page | None = None
+        counters = self._engine.counters
         try:
             page = await self._engine.history(question, MAX_FRAMES, MAX_BYTES)
-            self.pages += 1
+            counters.pages += 1
         except Unavailable as error:
-            self.failures += 1
-            self.problem = str(error)
+            counters.page_failures += 1
+            counters.page_problem = str(error)
         finally:
             del self._tasks[question]
             askers = self._asked.pop(question)

@@ -15,8 +15,8 @@ from functools import partial
 from threading import local
 from typing import TYPE_CHECKING
 
+from sse_server.core.engine_counters import EngineCounters
 from sse_server.engines.base import Receipt
-from sse_server.engines.counters import EngineCounters
 from sse_server.engines.idempotency import IdempotencyKeys
 from sse_server.engines.sqlite.file import DatabaseFile, begin_epoch, newest_offset
 from sse_server.engines.sqlite.pages import read_page
@@ -117,6 +117,7 @@ class SqliteEngine:
             self._log.of,
             repr((self._log.channel, self._log.patterns)),
             self._idempotency.window_seconds,
+            self.counters,
             self._wall_clock,
         )
         self._writer = Writer(self._file, connection, self._retention, self._tell)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
+    from sse_server.core.engine_counters import EngineCounters
     from sse_server.core.window import ChannelOptions
 
 REST_SECONDS = 1.0
@@ -92,6 +93,7 @@ class Retention:
         options_of: Callable[[str], ChannelOptions],
         fingerprint: str,
         keys_seconds: float,
+        counters: EngineCounters,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`fingerprint` changes when the options do: then every channel is looked at again."""
@@ -103,8 +105,7 @@ class Retention:
         self._over: list[Kept] = []  # perhaps; the channels that are looked at next
         self._rest_until = 0.0
         self._is_compared = False  # the options, with those of the last time
-        self.trimmed = 0  # events, ever
-        self.problem: str | None = None
+        self.counters = counters
 
     def work(self, now: float) -> float:
         """Take one step; returns the seconds until the next is due. `now`: monotonic."""
@@ -112,7 +113,6 @@ class Retention:
             return self._rest_until - now
         if self._step():
             return 0.0
-        self.problem = None
         self._rest_until = now + REST_SECONDS
         return REST_SECONDS
 
@@ -207,7 +207,7 @@ class Retention:
                 " WHERE name = ?",
                 (left.events, left.bytes, age_ms, left.name),
             )
-        self.trimmed += count
+        self.counters.trimmed += count
         if left.events and stays is None:
             self._over.append(left)
 

@@ -134,6 +134,6 @@ class Writer:
             return _RETRY_SECONDS
         try:
             return self._retention.work(time.monotonic())
-        except sqlite3.Error as error:
-            self._retention.problem = problem_of(error)
+        except sqlite3.Error:
+            self._retention.counters.trim_failures += 1
             return _RETRY_SECONDS
