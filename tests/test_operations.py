@@ -53,10 +53,11 @@ def test_the_table_of_metrics_is_what_is_shown() -> None:
 def test_the_table_of_log_lines_has_all_kinds_with_their_levels() -> None:
     documented = {event.strip("`"): level for event, level, _, _ in rows("event")}
     kinds = {line.event: logging.getLevelName(line.level).lower() for line in Journal().lines}
-    once = dict.fromkeys((journal.STARTED, journal.STOPPED), "info")
+    once = dict.fromkeys((journal.STARTED, journal.STOPPED, journal.ABLE), "info")
     assert documented == {
         **kinds,
         **once,
+        journal.UNABLE: "error",
         journal.LEFT_OUT: "as those",
         **direct_messages(),
     }
