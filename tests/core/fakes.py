@@ -10,7 +10,7 @@ from sse_server.core.subscriber import Subscriber
 from sse_server.core.window import FRAME_OVERHEAD_BYTES, ChannelOptions, Window
 from sse_server.http.chunked import plain
 from sse_server.wire.event import Event, Priority
-from sse_server.wire.flow import CloseReason, Framing
+from sse_server.wire.flow import Bundler, CloseReason, Framing
 from sse_server.wire.parser import EventStreamParser, StreamEvent
 from sse_server.wire.position import Positions
 
@@ -23,6 +23,8 @@ def nothing() -> None:
 
 class Recorder:
     """A sink; `on_write` happens inside each write."""
+
+    bundler: Bundler | None = None
 
     def __init__(self, on_write: Callable[[], None] = nothing) -> None:
         self.bursts: list[bytes] = []

@@ -75,6 +75,7 @@ class Client:
     pauses_in: int = 0
     """It is paused in the write that comes then."""
     unsent = 0
+    bundler = None
 
     def __post_init__(self) -> None:
         self.last_id = self.began

@@ -136,6 +136,7 @@ class Stream:
             self.machine.act(action, self)
 
     unsent = 0
+    bundler = None
 
     def end(self, reason: CloseReason, last: bytes = b"") -> None:
         raise AssertionError("nobody asked for it")
@@ -503,6 +504,7 @@ class HubMachine(RuleBasedStateMachine):
             }
             if subscriber.lane is not None:
                 assert not subscriber.paused
+                assert isinstance(subscriber.lane, Lane)
                 self._check_standing(subscriber, subscriber.lane)
             else:
                 assert subscriber.queued or subscriber.paused

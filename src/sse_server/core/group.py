@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from sse_server.core.bundle import Bundle
 from sse_server.core.lane import Lane
 from sse_server.core.reading import count
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from sse_server.core.pump import Pump
     from sse_server.core.subscriber import Subscriber
     from sse_server.core.window import Window
-    from sse_server.wire.flow import Framing
+    from sse_server.wire.flow import Bundler, Framing
 
 
 class GroupKey(NamedTuple):
@@ -35,6 +36,7 @@ class Group:
     """Subscribers that are sent the same bytes."""
 
     __slots__ = (
+        "_bundles",
         "channels",
         "framing",
         "hub",
@@ -58,6 +60,7 @@ class Group:
         self.lane_size = hub.options.lane_size
         self.lanes: dict[Lane, None] = {}
         self.open: Lane | None = None
+        self._bundles: dict[Bundler, Bundle] = {}  # that the next stream of a connection joins
         self.size = 0  # subscribers, standing or not
 
     @property
@@ -72,9 +75,26 @@ class Group:
         """
         member.stood = True
         member.slow = False
+        bundler = member.sink.bundler
+        if bundler is None:
+            self._stand_in_lane(member, told)
+            return
+        bundle = self._bundles.get(bundler)
+        if bundle is not None and bundle.place >= self.newest:
+            bundle.add(member, told)
+            return
+        bundle = self._bundles[bundler] = Bundle(bundler, member.place)
+        bundle.add(member, told)
+        self._stand_in_lane(bundle, told)
+
+    def forget_bundle(self, bundle: Bundle) -> None:
+        """It is empty."""
+        if self._bundles.get(bundle.bundler) is bundle:
+            del self._bundles[bundle.bundler]
+
+    def _stand_in_lane(self, member: Subscriber | Bundle, told: int) -> None:
         lane = self.open
-        newest = self.newest
-        if lane is None or lane.place < newest or len(lane.members) >= self.lane_size:
+        if lane is None or lane.place < self.newest or lane.cost >= self.lane_size:
             now = self.hub.clock()
             lane = Lane(self, member.place, count(self.windows, member.place), now)
             self.lanes[lane] = None
@@ -106,14 +126,27 @@ class Group:
         if len(lane.members) + len(other.members) > self.lane_size:
             self.open = lane
             return
-        for member in lane.members:
-            other.add(member, lane.told)
-        lane.members.clear()
-        self._drop(lane)
+        self._move(lane, other)
         if lane.wrote_at < other.wrote_at:  # its members have been silent for longer
             other.wrote_at = lane.wrote_at
             self.hub.heartbeats.add(other)
         self.open = other
+
+    def _move(self, lane: Lane, other: Lane) -> None:
+        """Let all who stand in one lane stand in another, and drop the first."""
+        for member in lane.members:
+            if not (isinstance(member, Bundle) and self._joins_another(member, lane.told)):
+                other.add(member, lane.told)
+        lane.members.clear()
+        self._drop(lane)
+
+    def _joins_another(self, bundle: Bundle, told: int) -> bool:
+        """Whether its members could go over to another bundle of their connection."""
+        other = self._bundles.get(bundle.bundler)
+        if other is None or other is bundle or other.place < self.newest:
+            return False
+        other.absorb(bundle, told)
+        return True
 
     def heartbeat(self, newest: int, *, moved: bool) -> bytes:
         """What says that a stream lives; with the position when that has moved.

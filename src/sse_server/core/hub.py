@@ -146,7 +146,8 @@ class Hub:
             channel.window.followed += 1
         lane = subscriber.lane
         told = subscriber.place if lane is None else lane.told
-        if lane is not None and lane.place >= group.newest and subscriber.place >= group.newest:
+        subscriber.leave_lane()
+        if lane is not None and subscriber.place >= group.newest:
             subscriber.place = self.log.newest
         self._exit(subscriber)
         windows = [channel.window for channel in followed]

@@ -1,9 +1,10 @@
 """Lanes: standing members of one group, visited in one step.
 
-A lane has one place: all its members have everything up to there. It is quiet (at its group's tip)
-or queued in the pump. Members may leave or pause from inside any write of a visit, so a visit walks
-a copy of the list, and a member's own place is stored before it is written to: whoever leaves takes
-a place with it that is true.
+A member is a subscriber, or a bundle of them that one write serves. A lane has one place: all its
+members have everything up to there. It is quiet (at its group's tip) or queued in the pump. Members
+may leave or pause from inside any write of a visit, so a visit walks a copy of the list, and a
+member's own place is stored before it is written to: whoever leaves takes a place with it that is
+true.
 """
 
 from __future__ import annotations
@@ -11,21 +12,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sse_server.core.bundle import Bundle
     from sse_server.core.group import Group
     from sse_server.core.pump import Pump
     from sse_server.core.subscriber import Subscriber
+
+_BUNDLED_PER_WRITE = 32  # so many further streams of a bundle cost as much as a write (7 µs)
 
 
 class Lane:
     """At most `group.lane_size` members that stand at one place."""
 
-    __slots__ = ("beats_at", "group", "members", "place", "queued", "seen", "seen_before", "told",
-                 "visiting", "wrote_at")  # fmt: skip
+    __slots__ = ("beats_at", "deliveries", "group", "members", "place", "queued", "seen",
+                 "seen_before", "told", "visiting", "wrote_at")  # fmt: skip
 
     def __init__(self, group: Group, place: int, seen: int, now: float) -> None:
         """An empty lane at `place`, up to which the group's windows have had `seen` frames."""
         self.group = group
-        self.members: list[Subscriber] = []
+        self.members: list[Subscriber | Bundle] = []
+        self.deliveries = 0  # subscribers, in bundles or not
         self.place = place
         self.seen = seen
         self.seen_before = seen  # before the visit that is going on
@@ -35,23 +40,39 @@ class Lane:
         self.wrote_at = now
         self.beats_at = 0  # the second in which its heartbeat is looked at
 
-    def add(self, member: Subscriber, told: int) -> None:
+    @property
+    def cost(self) -> int:
+        """What a visit takes, in writes."""
+        writes = len(self.members)
+        return writes + (self.deliveries - writes) // _BUNDLED_PER_WRITE
+
+    def add(self, member: Subscriber | Bundle, told: int) -> None:
         """Let a member stand here that has, like the lane, all there is for its group."""
         self.told = min(self.told, told)
+        self.deliveries += member.size
         member.lane = self
         member.slot = len(self.members)
         self.members.append(member)
         member.place = max(member.place, self.place)
 
-    def remove(self, member: Subscriber) -> None:
+    def remove(self, member: Subscriber | Bundle) -> None:
         """Take a member out at its own place: in a visit that has not come to it, the old one."""
         last = self.members.pop()
         if last is not member:
             last.slot = member.slot
             self.members[member.slot] = last
+        self.deliveries -= member.size
         member.lane = None
+        member.seen = self.seen_of(member)
+
+    def settle(self) -> None:
+        """A member has left."""
+        self.group.settle(self)
+
+    def seen_of(self, member: Subscriber | Bundle) -> int:
+        """Frames of the group's windows up to the place at which a member is."""
         unvisited = self.visiting and member.place < self.place
-        member.seen = self.seen_before if unvisited else self.seen
+        return self.seen_before if unvisited else self.seen
 
     def run(self, pump: Pump) -> int:
         """Bring the members on by one burst; returns the number of writes."""
@@ -70,29 +91,29 @@ class Lane:
         self.told = burst.last
         self.seen_before = self.seen
         self.seen = burst.seen
-        written = self._write(burst.data, burst.place, pump.now)
-        pump.count(burst, written)
+        cost = self.cost
+        pump.count(burst, self._write(burst.data, burst.place, pump.now))
         if burst.cut or log.newest != burst.newest:
             pump.enqueue(self)
         else:
             group.settle(self)
-        return 1 + written
+        return 1 + cost
 
     def _write(self, data: bytes, place: int, now: float) -> int:
         """Send the same to every member, each of which may leave from inside any write.
 
-        Returns how many it was for.
+        Returns how many subscribers it was for.
         """
         self.wrote_at = now
         self.place = place
         self.visiting = True
-        members = self.members.copy()
-        for member in members:
+        deliveries = self.deliveries
+        for member in self.members.copy():
             if member.lane is self:
                 member.place = place
                 member.write(data)
         self.visiting = False
-        return len(members)
+        return deliveries
 
     def _beat(self, pump: Pump) -> int:
         """Nothing to read: go with the log, and say that the stream lives when it is time to."""
@@ -105,10 +126,10 @@ class Lane:
             return 1
         data = group.heartbeat(newest, moved=newest > self.told)
         self.told = newest
-        written = self._write(data, newest, pump.now)
-        group.hub.heartbeats.sent += written
+        cost = self.cost
+        group.hub.heartbeats.sent += self._write(data, newest, pump.now)
         group.settle(self)
-        return 1 + written
+        return 1 + cost
 
     def _dissolve(self) -> int:
         """Frames were lost under it, which should not happen: each member reads on by itself."""

@@ -2,7 +2,8 @@
 
 A subscriber is exactly one of
 
-- standing: in a lane, at the tip or about to be brought there; `lane` is set;
+- standing: in a lane, or in a bundle that stands in one, at the tip or about to be brought there;
+  `lane` is set;
 - walking: behind alone; `queued`, or about to be;
 - paused: its transport is full; nowhere, it costs its place;
 - gone: `group` is None.
@@ -21,6 +22,7 @@ from sse_server.core.reading import UNKNOWN_COUNT, losers, read, read_lossy
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
+    from sse_server.core.bundle import Bundle
     from sse_server.core.channel import Channel
     from sse_server.core.group import Group
     from sse_server.core.lane import Lane
@@ -52,6 +54,8 @@ class Subscriber:
         "write",
     )
 
+    size = 1  # as a member of a lane
+
     def __init__(self, sink: Sink, beginning: Beginning) -> None:
         """Nowhere yet: the hub gives it a group."""
         self.sink = sink
@@ -61,8 +65,8 @@ class Subscriber:
         self.place = beginning.place
         self.seen = beginning.seen  # frames of its windows up to its place; set on leaving a lane
         self.start = beginning.start
-        self.lane: Lane | None = None
-        self.slot = 0  # its index in the lane
+        self.lane: Lane | Bundle | None = None
+        self.slot = 0  # its index there
         self.queued = False
         self.paused = False
         self.stood = False  # it has had everything once
@@ -153,7 +157,7 @@ class Subscriber:
         lane.remove(self)
         if self.beside:
             self.seen += self._seen_beside()
-        lane.group.settle(lane)
+        lane.settle()
 
     def run(self, pump: Pump) -> int:
         """Walk: one burst on, or, when everything is read, into a lane."""

@@ -31,6 +31,7 @@ class Stream(asyncio.Protocol):
     __slots__ = ("_framing", "_received", "_site", "_source", "_transport", "write")
 
     _source: Source
+    bundler = None  # Sink: a connection of its own
 
     def __init__(self, transport: asyncio.Transport, site: Site) -> None:
         """Made by a connection, which `open` takes the transport from."""
@@ -47,8 +48,9 @@ class Stream(asyncio.Protocol):
         transport = self._transport
         transport.set_protocol(self)
         # What the kernel does not take at once is the mark: a subscriber that waits for its
-        # transport costs its place in the log, not a copy of what it has not read.
-        transport.set_write_buffer_limits(high=0)
+        # transport costs its place in the log, not a copy of what it has not read. Not 0: TLS
+        # transports pause when the mark is reached, the others beyond it.
+        transport.set_write_buffer_limits(high=1)
         if transport.get_write_buffer_size():  # earlier answers; the connection may have been told
             self._source.pause()
         transport.write(head + framing([opening]))
