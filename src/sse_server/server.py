@@ -27,11 +27,13 @@ from sse_server.engines.idempotency import IdempotencyOptions
 from sse_server.engines.memory import MemoryEngine
 from sse_server.errors import ServerClosed
 from sse_server.http.http1 import Http1Options
+from sse_server.http.http2 import Http2Options
 from sse_server.net.address import parse_address
 from sse_server.net.farewell import Farewell
 from sse_server.net.listener import Listener, listen
 from sse_server.net.site import ConnectionOptions, Site
 from sse_server.net.timer import Timer
+from sse_server.net.tls import Tls, TlsOptions
 from sse_server.wire.channel_name import check_channel
 from sse_server.wire.event import Event
 
@@ -59,6 +61,9 @@ class ServerOptions:
     """How long it takes until the next server listens: clients are told to come back after that."""
     hub: HubOptions = field(default_factory=HubOptions)
     http1: Http1Options = field(default_factory=Http1Options)
+    http2: Http2Options = field(default_factory=Http2Options)
+    tls: TlsOptions | None = None
+    """None: in clear, for this machine, closed networks and proxies that speak TLS themselves."""
     cors: CorsOptions = field(default_factory=CorsOptions)
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
     idempotency: IdempotencyOptions = field(default_factory=IdempotencyOptions)
@@ -76,12 +81,13 @@ class Server:
 
         Raises:
             ConfigurationError: an address is malformed, or reachable by strangers who need not say
-                who they are.
+                who they are, or the certificate cannot be used.
         """
         self._options = options = options or ServerOptions()
         self._addresses = [parse_address(bind) for bind in options.bind]
         for address in self._addresses:
             check_bind(address.host, allow_anonymous=options.allow_anonymous)
+        self._tls = None if options.tls is None else Tls(options.tls)
         self._listeners: list[Listener] = []
         self._background: set[asyncio.Future[list[Receipt]]] = set()
         self._unready: str | None = "the server is starting"
@@ -90,6 +96,11 @@ class Server:
     def addresses(self) -> list[str]:
         """Where it listens, as `HOST:PORT` or `unix:PATH`."""
         return [str(listener.address) for listener in self._listeners]
+
+    @property
+    def scheme(self) -> str:
+        """`https` or `http`: what the addresses of TCP listeners begin with."""
+        return "http" if self._tls is None else "https"
 
     @property
     def hub(self) -> Hub:
@@ -107,7 +118,10 @@ class Server:
         self._hub = Hub(self._options.hub, engine.positions, wake=self._wake_pump, clock=loop.time)
         self._engine = GatedEngine(engine, self._hub)
         await self._engine.start(self._hub.deliver)
-        self._site = Site(self._endpoint(), self._options.connection, self._options.http1, loop)
+        options = self._options
+        self._site = Site(
+            self._endpoint(), options.connection, options.http1, loop, options.http2, self._tls
+        )
         try:
             for address in self._addresses:
                 self._listeners.append(await listen(address, self._site))
@@ -156,6 +170,15 @@ class Server:
         event = event if isinstance(event, Event) else Event(event)
         receipts = self._engine.publish([Publication(check_channel(channel), event)])
         return (receipts if isinstance(receipts, list) else await receipts)[0]
+
+    def reload_certificate(self) -> None:
+        """Read the certificate and its key again: connections made from now on get the new one.
+
+        Raises:
+            ConfigurationError: they cannot be used; those that were there before still are.
+        """
+        if self._tls is not None:
+            self._tls.reload()
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -221,7 +244,7 @@ class Server:
         for connection in list(site.connections):
             connection.close_when_idle()
         farewell = self._farewell(until - site.loop.time())
-        for stream in list(site.streams):
+        for stream in site.open_streams():
             stream.finish(farewell.block())
         await site.wait_until_empty()
 
@@ -230,4 +253,4 @@ class Server:
         site = self._site
         rate = max(site.peak_rate, _LEAST_RATE)
         first = left_seconds + self._options.restart_seconds
-        return Farewell(first, len(site.streams) / rate)
+        return Farewell(first, self._hub.subscribers / rate)

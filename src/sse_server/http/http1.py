@@ -112,6 +112,16 @@ class Http1:
         """What the client has sent beyond the request in hand."""
         return len(self._buffer)
 
+    def peek(self, size: int) -> bytes:
+        """The first bytes that have been received and not read."""
+        return bytes(self._buffer[:size])
+
+    def take_back(self) -> bytes:
+        """All that has been received and not read: it is no HTTP/1.1. Drop the machine."""
+        received = bytes(self._buffer)
+        self._close()
+        return received
+
     def receive(self, data: bytes) -> None:
         """Take what the client sent; nothing (`b""`) is the end of it."""
         if not data:

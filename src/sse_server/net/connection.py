@@ -1,5 +1,8 @@
 """An HTTP/1.1 connection until an event stream opens on it: joins a transport to its machine.
 
+What turns out to be HTTP/2, by what TLS has agreed on or by the preface, goes on as an
+`Http2Connection`.
+
 What the machine says decides what is waited for and how long; the site's timer looks at `deadline`.
 """
 
@@ -10,8 +13,11 @@ import logging
 from typing import TYPE_CHECKING, cast
 
 from sse_server.errors import RemoteProtocolError, RequestError
+from sse_server.http.h2_frames import PREFACE
 from sse_server.http.http1 import Http1, Phase
 from sse_server.http.response import EventStream, Response, error_response
+from sse_server.net.http2_connection import Http2Connection
+from sse_server.net.internal_error import InternalError
 from sse_server.net.stream import Stream
 from sse_server.wire.flow import CloseReason
 
@@ -32,10 +38,11 @@ _ANSWER_BYTES_PER_TURN = 65_536
 class Connection(asyncio.Protocol):
     """Reads requests, has them answered, and becomes a stream when one of them opens one."""
 
-    __slots__ = ("_lingers", "_machine", "_scheduled", "_site", "_stalled", "_task", "_transport",
-                 "_watched", "deadline")  # fmt: skip
+    __slots__ = ("_is_new", "_lingers", "_machine", "_scheduled", "_site", "_stalled", "_task",
+                 "_transport", "_watched", "deadline")  # fmt: skip
 
     _transport: asyncio.Transport
+    streams = ()  # a connection with a stream is a `Stream`
 
     def __init__(self, site: Site) -> None:
         """Made by the listener for every connection it accepts."""
@@ -44,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None  # an answer that takes its time
         self._stalled = False  # the client does not read its answers
         self._scheduled = False  # the next turn is asked for
+        self._is_new = True  # it may turn out to be HTTP/2
         self._lingers = False  # the last answer is sent
         self._watched: Phase | None = None
         self.deadline = site.loop.time() + site.options.head_timeout_seconds
@@ -52,6 +60,10 @@ class Connection(asyncio.Protocol):
         """Transport: here it is."""
         # uvloop's transports do not derive from asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
+        tls = None if self._site.tls is None else transport.get_extra_info("ssl_object")
+        if tls is not None and tls.selected_alpn_protocol() == "h2":
+            Http2Connection(self._transport, self._site).begin(b"")
+            return
         self._site.connections.add(self)
         if self._site.draining:  # it was being accepted when the listeners were closed
             transport.close()
@@ -68,9 +80,22 @@ class Connection(asyncio.Protocol):
         if not self._lingers:
             machine = self._machine
             machine.receive(data)
+            if self._is_new and self._is_beginning_http2():
+                return
             if self._task is not None and not machine.wants_input:
                 self._transport.pause_reading()
             self._serve()
+
+    def _is_beginning_http2(self) -> bool:
+        """Whether all that has come is HTTP/2's preface, or the beginning of it."""
+        received = self._machine.peek(len(PREFACE))
+        self._is_new = received != PREFACE and PREFACE.startswith(received)
+        if received == PREFACE:
+            site = self._site
+            site.connections.discard(self)
+            Http2Connection(self._transport, site).begin(self._machine.take_back())
+            return True
+        return self._is_new
 
     def eof_received(self) -> bool:
         """Transport: the client sends no more; what it has asked for is still answered."""
@@ -241,14 +266,3 @@ class Connection(asyncio.Protocol):
         self._write(self._machine.respond(answer, close=self._site.draining))
         if not self._lingers and not self._stalled:
             self._next_turn()
-
-
-class InternalError(RequestError):
-    """An error of ours. What it was stands in the log, not in the answer."""
-
-    status = 500
-    code = "internal-error"
-
-    def __init__(self) -> None:
-        """The same for all."""
-        super().__init__("the server failed to answer this request; its log says why")

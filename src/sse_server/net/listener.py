@@ -9,7 +9,7 @@ import os
 import socket
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sse_server.errors import ConfigurationError
 from sse_server.net.address import Address
@@ -37,6 +37,10 @@ class Listener:
         self._sockets = sockets
         self._site = site
         self._inode = _inode(address)
+        self._tls: dict[str, Any] = {}  # arguments for the loop
+        if site.tls is not None and address.host is not None:
+            timeout = site.tls.handshake_timeout_seconds
+            self._tls = {"ssl": site.tls.context, "ssl_handshake_timeout": timeout}
         # A loop's own server cannot be paused, only closed. uvloop's accepts in half the time that
         # we need (10 µs of 19), and loses nobody when it is closed. Stock asyncio's is no faster
         # than we are, takes the whole backlog in one step however full we are, and drops whom it is
@@ -59,7 +63,9 @@ class Listener:
                 continue
             copy = sock.dup()  # with ours open the kernel's queue outlives the server
             try:
-                server = await loop.create_server(self._connection, sock=copy, backlog=BACKLOG)
+                server = await loop.create_server(
+                    self._connection, sock=copy, backlog=BACKLOG, **self._tls
+                )
             except BaseException:
                 copy.close()
                 raise
@@ -125,11 +131,17 @@ class Listener:
             loop.call_later(_RETRY_SECONDS, self._resume)
             return
         connected.settimeout(0)
-        self._keep(loop.create_task(loop.connect_accepted_socket(self._connection, connected)))
+        connecting = loop.connect_accepted_socket(self._connection, connected, **self._tls)
+        self._keep(loop.create_task(connecting))
 
     def _keep(self, task: asyncio.Task[object]) -> None:
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(task.exception(), OSError):
+            logger.debug("%s: a handshake has failed: %s", self.address, task.exception())
 
 
 async def listen(address: Address, site: Site) -> Listener:

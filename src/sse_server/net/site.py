@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sse_server.http.http2 import Http2Options
 from sse_server.net.date import ServerDate
 from sse_server.net.descriptors import spare_descriptors
 from sse_server.net.socket_options import SocketOptions
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from sse_server.http.h2_stream import Http2Stream
     from sse_server.http.http1 import Http1Options
     from sse_server.http.response import Endpoint
     from sse_server.net.connection import Connection
+    from sse_server.net.http2_connection import Http2Connection
     from sse_server.net.stream import Stream
+    from sse_server.net.tls import Tls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +58,14 @@ class Site:
         "draining",
         "endpoint",
         "http1",
+        "http2",
         "loop",
         "max_connections",
         "opened",
         "options",
         "peak_rate",
         "streams",
+        "tls",
     )
 
     def __init__(
@@ -68,15 +74,19 @@ class Site:
         options: ConnectionOptions,
         http1: Http1Options,
         loop: asyncio.AbstractEventLoop,
+        http2: Http2Options | None = None,
+        tls: Tls | None = None,
     ) -> None:
-        """`endpoint` answers every request."""
+        """`endpoint` answers every request; with `tls`, TCP listeners speak TLS."""
         self.endpoint = endpoint
         self.options = options
         self.http1 = http1
+        self.http2 = http2 or Http2Options()
+        self.tls = tls
         self.loop = loop
         self.date = ServerDate()
-        self.connections: set[Connection] = set()
-        self.streams: set[Stream] = set()
+        self.connections: set[Connection | Http2Connection] = set()
+        self.streams: set[Stream] = set()  # of HTTP/1.1; those of HTTP/2 are their connection's
         self.opened = 0  # streams, ever
         self.peak_rate = 0  # streams opened in a second, at most
         self._opened_before = 0  # the sweep before
@@ -90,6 +100,11 @@ class Site:
     def is_full(self) -> bool:
         """Whether no more connections may be accepted."""
         return len(self.connections) + len(self.streams) >= self.max_connections
+
+    def open_streams(self) -> list[Stream | Http2Stream]:
+        """Event streams, whatever carries them."""
+        carried = [stream for one in self.connections for stream in one.streams]
+        return [*self.streams, *carried]
 
     def call_when_room(self, callback: Callable[[], None]) -> None:
         """Call `callback` once when it is full no more."""

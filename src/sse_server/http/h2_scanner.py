@@ -1,0 +1,158 @@
+"""The scanner: looks at the 9 bytes that each HTTP/2 frame begins with, before h2 sees any.
+
+h2 holds a frame that is not whole, however long it says it is: here it is refused by its header.
+Frames that h2 need not see (PING, PRIORITY, unknown ones, GOAWAY, after which h2's machine would
+take nothing more) are answered or dropped here, where each costs a microsecond and not 20.
+
+Inside an open header block every frame is h2's: nothing may come between (RFC 9113 section 4.3).
+"""
+
+import struct
+
+from h2.errors import ErrorCodes
+
+from sse_server.errors import RemoteProtocolError
+from sse_server.http.h2_frames import (
+    ACK,
+    CONTINUATION,
+    END_HEADERS,
+    FRAME_HEADER_BYTES,
+    GOAWAY,
+    HEADERS,
+    MAX_FRAME_BYTES,
+    PING,
+    PREFACE,
+    PRIORITY,
+    SETTINGS,
+    ping,
+)
+
+MAX_CONTINUATIONS = 8
+"""Of one block: 144 KiB, four times what a head may have."""
+MAX_SETTINGS = 32
+"""Of one frame. There are 8 that anybody has defined; h2 remembers each one it is told."""
+
+_UNKNOWN = CONTINUATION + 1
+_HEADER = struct.Struct(">HBBBL")
+_STREAM_BITS = 0x7FFF_FFFF
+_PING_BYTES = 8
+_PRIORITY_BYTES = 5
+_GOAWAY_BYTES = 8
+_SETTING_BYTES = 6
+
+
+class Http2Error(RemoteProtocolError):
+    """An error that ends an HTTP/2 connection; there is a GOAWAY to send, but no answer."""
+
+    def __init__(self, error_code: int, message: str) -> None:
+        """`error_code` as RFC 9113 section 7 has it."""
+        self.error_code = error_code
+        super().__init__(message)
+
+
+class FrameScanner:
+    """Cuts what a client sends into whole frames, counts them, and keeps some from h2."""
+
+    __slots__ = ("_block", "_buffer", "_continuations", "_preface", "counts", "has_more",
+                 "is_leaving", "output", "pongs", "progress")  # fmt: skip
+
+    def __init__(self) -> None:
+        """The preface is still to come."""
+        self._buffer = bytearray()
+        self._preface = PREFACE  # what of it has not been seen
+        self._block = False  # a header block is open
+        self._continuations = 0
+        self.progress = 0  # frames and header blocks that came to their end
+        self.has_more = False  # the last call of `take` left something that is whole
+        self.counts = [0] * (_UNKNOWN + 1)
+        """Frames by type; the last counts all that are unknown. Floods are seen here."""
+        self.output: list[bytes] = []  # answers to PINGs
+        self.pongs: list[bytes] = []  # answers to PINGs of ours
+        self.is_leaving = False  # the client has sent GOAWAY
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something has begun and is not whole: the preface, a frame, a header block."""
+        return bool(self._preface or self._buffer or self._block)
+
+    def receive(self, data: bytes) -> None:
+        """Take what the client sent.
+
+        Raises:
+            Http2Error: it does not begin as HTTP/2 does.
+        """
+        self._buffer += data
+        if self._preface:
+            size = min(len(self._preface), len(self._buffer))
+            if self._buffer[:size] != self._preface[:size]:
+                raise Http2Error(ErrorCodes.PROTOCOL_ERROR, "this is not the preface of HTTP/2")
+            self._preface = self._preface[size:]
+            del self._buffer[:size]
+
+    def take(self, most_heads: int) -> bytes:
+        """Frames for h2, all whole, with at most so many heads of requests among them.
+
+        Raises:
+            Http2Error: a frame that ends the connection.
+        """
+        buffer = self._buffer
+        at = kept = 0
+        parts: list[bytes] = []
+        end = len(buffer)
+        while end - at >= FRAME_HEADER_BYTES and most_heads > 0:
+            high, low, kind, flags, stream_id = _HEADER.unpack_from(buffer, at)
+            size = (high << 8) | low
+            if size > MAX_FRAME_BYTES:
+                raise Http2Error(ErrorCodes.FRAME_SIZE_ERROR, f"a frame of {size} bytes")
+            behind = at + FRAME_HEADER_BYTES + size
+            if behind > end:
+                break
+            self._count(kind, size)
+            if not self._block and self._deals_with(
+                kind, flags, stream_id & _STREAM_BITS, at, size
+            ):
+                parts.append(bytes(buffer[kept:at]))
+                kept = behind
+            elif kind in (HEADERS, CONTINUATION):
+                self._block = not flags & END_HEADERS
+                most_heads -= kind == HEADERS
+            self.progress += not self._block
+            at = behind
+        parts.append(bytes(buffer[kept:at]))
+        del buffer[:at]
+        self.has_more = most_heads <= 0
+        return b"".join(parts)
+
+    def _count(self, kind: int, size: int) -> None:
+        """Count a frame, and refuse what would be too much of one kind by itself."""
+        counts = self.counts
+        if kind != SETTINGS and not counts[SETTINGS]:
+            # RFC 9113 section 3.4: the preface goes on with a SETTINGS frame.
+            raise Http2Error(ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+        counts[min(kind, _UNKNOWN)] += 1
+        if kind == SETTINGS and size > MAX_SETTINGS * _SETTING_BYTES:
+            raise Http2Error(ErrorCodes.ENHANCE_YOUR_CALM, "too many settings in one frame")
+        if kind == HEADERS:
+            self._continuations = 0
+        elif kind == CONTINUATION:
+            self._continuations += 1
+            if self._continuations > MAX_CONTINUATIONS:
+                raise Http2Error(ErrorCodes.ENHANCE_YOUR_CALM, "a header block without an end")
+
+    def _deals_with(self, kind: int, flags: int, stream_id: int, at: int, size: int) -> bool:
+        """Whether a frame is sound and h2 need not see it: then it is dealt with."""
+        body = at + FRAME_HEADER_BYTES
+        if kind == PING and size == _PING_BYTES and not stream_id:
+            opaque = bytes(self._buffer[body : body + size])
+            if flags & ACK:
+                self.pongs.append(opaque)
+            else:
+                self.output.append(ping(opaque, ack=True))
+            return True
+        if kind == PRIORITY and size == _PRIORITY_BYTES and stream_id:
+            depends_on = int.from_bytes(self._buffer[body : body + 4], "big") & _STREAM_BITS
+            return depends_on != stream_id
+        if kind == GOAWAY and size >= _GOAWAY_BYTES and not stream_id:
+            self.is_leaving = True
+            return True
+        return kind > CONTINUATION
