@@ -66,7 +66,7 @@ class Bundle:
         lane.deliveries -= 1
         self._shared.remove(member.sink)
         if not self.members:
-            lane.group.forget_bundle(self)
+            del lane.bundles[self.bundler]
             lane.remove(self)
             lane.settle()
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sse_server.core.pump import Pump
     from sse_server.core.subscriber import Subscriber
     from sse_server.core.window import Window
-    from sse_server.wire.flow import Bundler, Framing
+    from sse_server.wire.flow import Framing
 
 
 class GroupKey(NamedTuple):
@@ -36,7 +36,6 @@ class Group:
     """Subscribers that are sent the same bytes."""
 
     __slots__ = (
-        "_bundles",
         "channels",
         "framing",
         "hub",
@@ -60,7 +59,6 @@ class Group:
         self.lane_size = hub.options.lane_size
         self.lanes: dict[Lane, None] = {}
         self.open: Lane | None = None
-        self._bundles: dict[Bundler, Bundle] = {}  # that the next stream of a connection joins
         self.size = 0  # subscribers, standing or not
 
     @property
@@ -75,32 +73,33 @@ class Group:
         """
         member.stood = True
         member.slow = False
+        lane = self.open
+        newest = self.newest
+        if lane is None or lane.place < newest or lane.cost >= self.lane_size:
+            lane = self._new_lane(member)
         bundler = member.sink.bundler
         if bundler is None:
-            self._stand_in_lane(member, told)
+            lane.add(member, told)
             return
-        bundle = self._bundles.get(bundler)
-        if bundle is not None and bundle.place >= self.newest:
+        bundle = lane.bundles.get(bundler)
+        if bundle is not None and bundle.place < newest:  # a visit that goes on comes to it later
+            lane = self._new_lane(member)
+            bundle = None
+        if bundle is None:
+            bundle = Bundle(bundler, member.place)
             bundle.add(member, told)
-            return
-        bundle = self._bundles[bundler] = Bundle(bundler, member.place)
-        bundle.add(member, told)
-        self._stand_in_lane(bundle, told)
+            lane.add_bundle(bundle, told)
+        else:
+            bundle.add(member, told)
 
-    def forget_bundle(self, bundle: Bundle) -> None:
-        """It is empty."""
-        if self._bundles.get(bundle.bundler) is bundle:
-            del self._bundles[bundle.bundler]
-
-    def _stand_in_lane(self, member: Subscriber | Bundle, told: int) -> None:
-        lane = self.open
-        if lane is None or lane.place < self.newest or lane.cost >= self.lane_size:
-            now = self.hub.clock()
-            lane = Lane(self, member.place, count(self.windows, member.place), now)
-            self.lanes[lane] = None
-            self.hub.heartbeats.add(lane)
-            self.open = lane
-        lane.add(member, told)
+    def _new_lane(self, member: Subscriber) -> Lane:
+        """A lane for who has everything; it is the open one now."""
+        now = self.hub.clock()
+        lane = Lane(self, member.place, count(self.windows, member.place), now)
+        self.lanes[lane] = None
+        self.hub.heartbeats.add(lane)
+        self.open = lane
+        return lane
 
     def settle(self, lane: Lane) -> None:
         """A lane has come to the tip, or lost a member: keep at most one that is half empty.
@@ -135,18 +134,12 @@ class Group:
     def _move(self, lane: Lane, other: Lane) -> None:
         """Let all who stand in one lane stand in another, and drop the first."""
         for member in lane.members:
-            if not (isinstance(member, Bundle) and self._joins_another(member, lane.told)):
+            if isinstance(member, Bundle):
+                other.add_bundle(member, lane.told)
+            else:
                 other.add(member, lane.told)
         lane.members.clear()
         self._drop(lane)
-
-    def _joins_another(self, bundle: Bundle, told: int) -> bool:
-        """Whether its members could go over to another bundle of their connection."""
-        other = self._bundles.get(bundle.bundler)
-        if other is None or other is bundle or other.place < self.newest:
-            return False
-        other.absorb(bundle, told)
-        return True
 
     def heartbeat(self, newest: int, *, moved: bool) -> bytes:
         """What says that a stream lives; with the position when that has moved.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sse_server.core.group import Group
     from sse_server.core.pump import Pump
     from sse_server.core.subscriber import Subscriber
+    from sse_server.wire.flow import Bundler
 
 _BUNDLED_PER_WRITE = 32  # so many further streams of a bundle cost as much as a write (7 µs)
 
@@ -23,13 +24,14 @@ _BUNDLED_PER_WRITE = 32  # so many further streams of a bundle cost as much as a
 class Lane:
     """At most `group.lane_size` members that stand at one place."""
 
-    __slots__ = ("beats_at", "deliveries", "group", "members", "place", "queued", "seen",
+    __slots__ = ("beats_at", "bundles", "deliveries", "group", "members", "place", "queued", "seen",
                  "seen_before", "told", "visiting", "wrote_at")  # fmt: skip
 
     def __init__(self, group: Group, place: int, seen: int, now: float) -> None:
         """An empty lane at `place`, up to which the group's windows have had `seen` frames."""
         self.group = group
         self.members: list[Subscriber | Bundle] = []
+        self.bundles: dict[Bundler, Bundle] = {}  # among the members: one of each connection
         self.deliveries = 0  # subscribers, in bundles or not
         self.place = place
         self.seen = seen
@@ -54,6 +56,15 @@ class Lane:
         member.slot = len(self.members)
         self.members.append(member)
         member.place = max(member.place, self.place)
+
+    def add_bundle(self, bundle: Bundle, told: int) -> None:
+        """Let a bundle stand here, or its members in one of the same connection."""
+        twin = self.bundles.get(bundle.bundler)
+        if twin is None:
+            self.bundles[bundle.bundler] = bundle
+            self.add(bundle, told)
+        else:
+            twin.absorb(bundle, told)
 
     def remove(self, member: Subscriber | Bundle) -> None:
         """Take a member out at its own place: in a visit that has not come to it, the old one."""

@@ -171,10 +171,10 @@ class Outflow:
         line = self.line
         while line and not self.paused and self.window > 0:
             stream = next(iter(line))
-            if stream.rest:
+            if stream.rest and (stream in self.asked or not self.asked):
                 self._serve_rest(stream)
-            elif not self._ask(stream):
-                break
+            elif stream.rest or not self._ask(stream):
+                break  # it is the turn of those who have been asked
         if collects:
             self.release()
 
@@ -182,7 +182,8 @@ class Outflow:
         """Send to the first in line what its turn and the windows allow."""
         own = stream.h2.outbound_flow_control_window
         if own <= 0:
-            self.line.pop(stream)  # shut
+            self.line.pop(stream)  # shut: nobody waits for it
+            self.asked.discard(stream)
             return
         size = min(own, self.window, stream.turn_left, len(stream.rest) - stream.at)
         data = stream.take(size)
@@ -204,7 +205,7 @@ class Outflow:
 
     def _turn_is_over(self, stream: Http2Stream) -> None:
         stream.turn_left = self.turn_bytes
-        if len(self.line) > 1:
+        if len(self.line) > 1 or self.asked - {stream}:
             self.line.move_to_end(stream)
             if stream in self.asked:
                 stream.pause()
