@@ -6,6 +6,10 @@ SERVE_ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 LOCK_ARGS ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Looked into by systemd on every distribution, and not the administrator's own folder.
+UNIT_DIR ?= /usr/local/lib/systemd/system
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,10 +18,12 @@ PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock' $(LOCK_ARGS)
 PEERS := tests/peers/node_modules
+INSTALL_ENV = PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' UNIT_DIR='$(UNIT_DIR)'
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help serve check format test test-slow bench lock clean test-packages test-peers
+.PHONY: help serve check format docs test test-slow bench proof lock clean install uninstall \
+	test-packages test-peers
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -35,6 +41,9 @@ format: $(VENV)/.dev ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(VENV)/.runtime ## remake docs/configuration.md and the example file from the options
+	$(BIN)/python -m sse_server.config.reference docs/configuration.md systemd/sse-server.toml
+
 test: $(VENV)/.dev test-peers ## all tests but the slow ones (PYTEST_ARGS=…)
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
@@ -42,13 +51,22 @@ test: $(VENV)/.dev test-peers ## all tests but the slow ones (PYTEST_ARGS=…)
 test-slow: $(VENV)/.dev test-peers ## the slow tests (PYTEST_ARGS=…)
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS) || [ $$? -eq 5 ]
 
-bench: $(VENV)/.dev ## measure (BENCH_ARGS=--short)
+bench: $(VENV)/.dev ## measure beside nginx+nchan and Node, 5 minutes (BENCH_ARGS=--short)
 	$(BIN)/python -m bench $(BENCH_ARGS)
+
+proof: $(VENV)/.dev ## measure everything, three times, an hour; goes on where it was ended
+	$(BIN)/python -m bench --proof $(BENCH_ARGS)
 
 lock: $(VENV)/.dev ## remake the lock files (LOCK_ARGS=--upgrade for newer versions)
 	$(LOCK) pyproject.toml --output-file requirements/runtime.lock
 	$(LOCK) pyproject.toml --group dev --constraints requirements/runtime.lock \
 		--output-file requirements/dev.lock
+
+install: ## install for this machine, with systemd units, as root (PREFIX=/usr/local, DESTDIR=…)
+	@$(INSTALL_ENV) sh scripts/install
+
+uninstall: ## take that away again; settings stay
+	@$(INSTALL_ENV) sh scripts/uninstall
 
 clean: ## remove what was installed, built and cached
 	rm -rf $(VENV) $(PEERS) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache \

@@ -1,7 +1,7 @@
-"""`python -m bench`: the load bench."""
+"""`python -m bench`: the load bench, then the hot functions."""
 
 import sys
 
-from bench.load.command import main
+from bench.command import main
 
 sys.exit(main())

@@ -47,12 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def require_peer(name: str, *, present: bool, reason: str) -> None:
     """Skip the test, by name and with the reason, when a peer is absent.
 
-    With SSE_SERVER_REQUIRE_PEERS=1, as in CI, an absent peer fails the test instead.
+    With TESTS_REQUIRE_PEERS=1, as in CI, an absent peer fails the test instead.
     """
     if present:
         return
     message = f"{name} is absent: {reason}"
-    if os.environ.get("SSE_SERVER_REQUIRE_PEERS") == "1":
+    if os.environ.get("TESTS_REQUIRE_PEERS") == "1":
         pytest.fail(message, pytrace=False)
     pytest.skip(message)
 
@@ -78,11 +78,11 @@ def write_certificate(folder: Path) -> TlsOptions:
     """A new certificate for this machine, which vouches for itself, and its key."""
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost", "127.0.0.1", "::1")
-    options = TlsOptions(cert_file=str(folder / "cert.pem"), key_file=str(folder / "key.pem"))
+    cert, key = folder / "cert.pem", folder / "key.pem"
     chain = [*certificate.cert_chain_pems, authority.cert_pem]
-    Path(options.cert_file).write_bytes(b"".join(pem.bytes() for pem in chain))
-    certificate.private_key_pem.write_to_path(options.key_file)
-    return options
+    cert.write_bytes(b"".join(pem.bytes() for pem in chain))
+    certificate.private_key_pem.write_to_path(str(key))
+    return TlsOptions(cert=str(cert), key=str(key))
 
 
 @pytest.fixture(scope="session")

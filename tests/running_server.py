@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
@@ -104,14 +104,18 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def run_server(loop_name: str, options: ServerOptions | None = None) -> Iterator[RunningServer]:
+def run_server(
+    loop_name: str, options: ServerOptions | None = None, sockets: Sequence[socket.socket] = ()
+) -> Iterator[RunningServer]:
     """A server on a free port of 127.0.0.1, or as `options` say, until the context is left.
 
     Raises:
         AssertionError: something reached the loop's exception handler.
     """
     loop = new_loop(loop_name)
-    server = Server(options or ServerOptions(bind=("127.0.0.1:0",), drain_seconds=0.2))
+    server = Server(
+        options or ServerOptions(bind=("127.0.0.1:0",), drain_seconds=0.2), sockets=sockets
+    )
     running = RunningServer(server, loop)
     loop.set_exception_handler(lambda _loop, context: running.errors.append(str(context)))
     thread = threading.Thread(target=loop.run_forever, name="server")

@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from sse_server import Event, Server, ServerClosed, ServerOptions
-from sse_server.core.hub import HubOptions
-from sse_server.core.log import LogOptions
+from sse_server.core.hub_options import HubOptions
+from sse_server.core.log_options import LogOptions
 from sse_server.core.window import ChannelOptions
 from sse_server.engines.memory import MemoryEngine
 from sse_server.errors import ConfigurationError, InvalidChannel, InvalidEvent

@@ -29,17 +29,18 @@ _R = TypeVar("_R", Opened, Aborted, Ended, Delivered, Told)
 
 
 class Crowd:
-    """Subscribers in processes of their own, driven together."""
+    """Subscribers in processes of their own, on these cores if any are named, driven together."""
 
-    def __init__(self, processes: int, core: int | None) -> None:
+    def __init__(self, processes: int, cores: frozenset[int] | None = None) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipes: list[Connection] = []
         self._processes = []
         self.streams = 0
         """Streams asked for so far, but for those that stall or were aborted."""
-        for _ in range(processes):
+        for index in range(processes):
             here, there = context.Pipe()
-            process = context.Process(target=subscribers.run, args=(there, core), daemon=True)
+            arguments = (there, cores, index)
+            process = context.Process(target=subscribers.run, args=arguments, daemon=True)
             process.start()
             there.close()
             self._pipes.append(here)
@@ -69,8 +70,11 @@ class Crowd:
         if not command.stalls:
             self.streams += command.count
         share, rest = divmod(command.count, len(self._pipes))
+        first = command.first
         for index, pipe in enumerate(self._pipes):
-            pipe.send(replace(command, count=share + (index < rest)))
+            part = replace(command, count=share + (index < rest), first=first)
+            pipe.send(part)
+            first += part.count
         self._collect(Opened, 120)
 
     def abort(self) -> None:

@@ -9,7 +9,10 @@ class Open:
 
     address: tuple[str, int]
     request: bytes
+    """Where it says `{n}` stands the number of the stream: each has a channel of its own."""
     count: int
+    first: int = 0
+    """Number of the first of them."""
     stalls: bool = False
     """Never read again once the response's head has come, and counted nowhere from then on."""
     receive_bytes: int | None = None

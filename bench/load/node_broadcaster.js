@@ -1,22 +1,24 @@
 // An SSE broadcaster on Node's http module, as guides show it: a Set of responses per channel, and
-// a write on each. It keeps no event; the bench measures it beside sse_server.
+// a write on each. A stream may name several channels. It keeps no event; the bench measures it beside sse_server.
 "use strict";
 const http = require("node:http");
 
 const channels = new Map();
 let lastId = 0;
 
-function subscribe(name, request, response) {
+function subscribe(names, request, response) {
   response.writeHead(200, {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-cache",
     Connection: "keep-alive",
   });
   response.write(": hi\n\n");
-  if (!channels.has(name)) channels.set(name, new Set());
-  const clients = channels.get(name);
-  clients.add(response);
-  request.on("close", () => clients.delete(response));
+  for (const name of names) {
+    if (!channels.has(name)) channels.set(name, new Set());
+    const clients = channels.get(name);
+    clients.add(response);
+    request.on("close", () => clients.delete(response));
+  }
 }
 
 function publish(name, request, response) {
@@ -32,8 +34,8 @@ function publish(name, request, response) {
 }
 
 setInterval(() => {
-  for (const clients of channels.values()) {
-    for (const client of clients) client.write(": ping\n\n");
+  for (const client of new Set([...channels.values()].flatMap((clients) => [...clients]))) {
+    client.write(": ping\n\n");
   }
 }, 15_000);
 
@@ -41,6 +43,6 @@ http
   .createServer((request, response) => {
     const name = request.url.slice("/events/".length);
     if (request.method === "POST") publish(name, request, response);
-    else subscribe(name, request, response);
+    else subscribe(name.split(","), request, response);
   })
   .listen(Number(process.argv[2]), "127.0.0.1");

@@ -25,7 +25,14 @@ def get_stream(path: str) -> bytes:
     return b"GET %s HTTP/1.1\r\n%s\r\n" % (path.encode(), _BROWSER)
 
 
-def post(path: str, data: bytes) -> bytes:
+def post(path: str, data: bytes, kind: str = "text/plain") -> bytes:
     """A publish as a program makes it, on a connection that stays."""
-    head = b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n" % path.encode()
-    return b"%sContent-Length: %d\r\n\r\n%s" % (head, len(data), data)
+    return (
+        b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"
+        % (
+            path.encode(),
+            kind.encode(),
+            len(data),
+            data,
+        )
+    )

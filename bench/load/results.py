@@ -1,20 +1,17 @@
-"""Results: JSON lines in bench/results, and tables with median and spread."""
+"""Results: JSON lines in bench/results, written as they come and read again to go on."""
 
 import datetime
 import json
-import os
 import platform
-import shutil
-import statistics
-import subprocess
-from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from bench.load.scenarios import Scenario
+from bench.load import provenance
 from bench.load.trial import Figures, Size, Verdict
 
-FOLDER = Path(__file__).parent.parent / "results"
+FOLDER = Path(__file__).parents[1] / "results"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +30,20 @@ class Result:
 
 
 class ResultFile:
-    """One file of a bench's results, a line each, written as they come."""
+    """A file of results, a line each."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path | None = None) -> None:
+        """None: a new one, named after the time."""
         now = datetime.datetime.now(datetime.UTC)
-        self.path = FOLDER / f"{now:%Y%m%dT%H%M%SZ}.jsonl"
-        self._commit = _commit()
-        self._machine = _machine()
+        self.path = path or FOLDER / f"{now:%Y%m%dT%H%M%SZ}.jsonl"
+        self.commit = provenance.commit()
+        self._machine = provenance.machine()
 
     def write(self, result: Result) -> None:
         """Append one line."""
         line = {
             "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "commit": self._commit,
+            "commit": self.commit,
             "versions": {"python": platform.python_version(), result.subject: result.version},
             "machine": self._machine,
             "load_average": result.load_average,
@@ -57,80 +55,55 @@ class ResultFile:
             "verdict": asdict(result.verdict),
             "figures": {name: _rounded(value) for name, value in result.figures.items()},
         }
-        FOLDER.mkdir(exist_ok=True)
+        self.path.parent.mkdir(exist_ok=True)
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
+    def read(self, size: Size) -> list[Result]:
+        """What it holds of this size, measured at this commit on this machine with this Python.
 
-def table(scenario: Scenario, results: list[Result]) -> str:
-    """One scenario's results: a row for each subject, the median and what it spreads over."""
-    of_subject: dict[str, list[Result]] = defaultdict(list)
+        A line that was cut, by whatever ended the bench, does not count.
+        """
+        if not self.path.exists():
+            return []
+        found = []
+        for text in self.path.read_text().splitlines():
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:
+                continue
+            same = (
+                line["commit"] == self.commit
+                and line["machine"] == self._machine
+                and line["versions"]["python"] == platform.python_version()
+                and line["size"] == asdict(size)
+            )
+            if same:
+                found.append(_result(line, size))
+        return found
+
+
+def of_scenario(results: Sequence[Result], scenario: str) -> dict[str, list[Figures]]:
+    """The figures of one scenario's valid runs, by subject."""
+    found: dict[str, list[Figures]] = {}
     for result in results:
-        of_subject[result.subject].append(result)
-    rows = [["", *(name.replace("_", " ") for name in scenario.shown)]]
-    notes = []
-    for subject, runs in of_subject.items():
-        valid = [result.figures for result in runs if result.verdict.valid]
-        if valid:
-            cells = [_cell([figures[name] for figures in valid]) for name in scenario.shown]
-            rows.append([subject, *cells])
-        notes += [
-            f"  {subject}: INVALID in run {result.run}: {result.verdict}"
-            for result in runs
-            if not result.verdict.valid
-        ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
-    return "\n".join([f"{scenario.name}: {scenario.title}", *lines, *notes])
+        if result.scenario == scenario and result.verdict.valid:
+            found.setdefault(result.subject, []).append(result.figures)
+    return found
 
 
-def _cell(values: list[float]) -> str:
-    text = _figure(statistics.median(values))
-    if len(values) > 1:
-        text += f" ({_figure(min(values))}-{_figure(max(values))})"
-    return text
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+def _result(line: dict[str, Any], size: Size) -> Result:
+    return Result(
+        subject=line["subject"],
+        version=line["versions"][line["subject"]],
+        scenario=line["scenario"],
+        run=line["run"],
+        size=size,
+        load_average=line["load_average"],
+        figures=line["figures"],
+        verdict=Verdict(**line["verdict"]),
+    )
 
 
 def _rounded(value: float) -> float:
     return float(f"{value:.5g}")
-
-
-def _commit() -> str:
-    """The commit that is measured; with "+" when the tree differs from it."""
-    git = shutil.which("git")
-    if git is None:
-        return "unknown"
-    folder = str(FOLDER.parent)
-    head = subprocess.run(
-        [git, "-C", folder, "rev-parse", "--short=12", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if head.returncode:
-        return "unknown"
-    changed = subprocess.run(
-        [git, "-C", folder, "status", "--porcelain"], capture_output=True, text=True, check=False
-    )
-    return head.stdout.strip() + ("+" if changed.stdout else "")
-
-
-def _machine() -> dict[str, str | int]:
-    models = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "processor": models[0] if models else platform.machine(),
-        "cores": os.cpu_count() or 1,
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "kernel": platform.release(),
-    }

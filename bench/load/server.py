@@ -29,15 +29,24 @@ class Cost:
     resident_bytes: int
     socket_bytes: int
     """The whole machine's TCP buffers: both ends of every stream."""
+    kernel_bytes: int
+    """Those, and what the kernel keeps of every file, socket and watch beside them: its slabs."""
 
 
 class Server:
-    """A subject as a child process on a free port of 127.0.0.1, bound to one core."""
+    """A subject as a child process on a free port of 127.0.0.1, bound to cores."""
 
-    def __init__(self, subject: Subject, process: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(
+        self, subject: Subject, process: subprocess.Popen[bytes], port: int, output: IO[bytes]
+    ) -> None:
         self.subject = subject
         self.address = ("127.0.0.1", port)
         self._process = process
+        self._output = output
+
+    def last_words(self) -> str:
+        """The last line that it wrote."""
+        return _end_of(self._output).rpartition("\n")[2]
 
     def processes(self) -> list[int]:
         """The server's process and all that it started, itself or through others."""
@@ -65,11 +74,13 @@ class Server:
     def cost(self) -> Cost:
         """What it has used so far."""
         pids = self.processes()
+        sockets = socket_bytes()
         return Cost(
             cpu_ns=sum(cpu_ns(pid) for pid in pids),
             waited_ns=sum(waited_ns(pid) for pid in pids),
             resident_bytes=sum(resident_bytes(pid) for pid in pids),
-            socket_bytes=socket_bytes(),
+            socket_bytes=sockets,
+            kernel_bytes=sockets + slab_bytes(),
         )
 
 
@@ -102,8 +113,16 @@ def socket_bytes() -> int:
     raise ValueError("no TCP line in /proc/net/sockstat")
 
 
+def slab_bytes() -> int:
+    """Memory of the kernel's small objects, sockets and files among them, on the whole machine."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("Slab:"):
+            return int(line.split()[1]) * 1024
+    raise ValueError("no Slab line in /proc/meminfo")
+
+
 @contextlib.contextmanager
-def run(subject: Subject, core: int | None) -> Iterator[Server]:
+def run(subject: Subject, cores: frozenset[int]) -> Iterator[Server]:
     """Start a subject, wait until it listens, and end it when the block is left.
 
     Raises:
@@ -112,15 +131,30 @@ def run(subject: Subject, core: int | None) -> Iterator[Server]:
     port = _free_port()
     with tempfile.TemporaryDirectory(prefix="bench-") as name, tempfile.TemporaryFile() as output:
         command = subject.command(port, Path(name))
-        with _pinned(core):  # inherited, so that every thread of the server has it
+        with _pinned(cores):  # inherited, so that every thread of the server has it
             process = subprocess.Popen(
-                command, cwd=name, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                command,
+                cwd=name,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
             )
         try:
             _wait_until_listening(process, port, output, command)
-            yield Server(subject, process, port)
+            yield Server(subject, process, port, output)
         finally:
             _end(process)
+
+
+def environment() -> dict[str, str]:
+    """This process's, with which a server in a folder of its own still finds the same packages."""
+    found = dict(os.environ)
+    path = found.get("PYTHONPATH")
+    if path:  # relative entries would mean another folder there, and another sse_server be measured
+        entries = [str(Path(entry).resolve()) for entry in path.split(os.pathsep)]
+        found["PYTHONPATH"] = os.pathsep.join(entries)
+    return found
 
 
 def _wait_until_listening(
@@ -131,9 +165,14 @@ def _wait_until_listening(
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.05)
-    output.seek(0)
-    said = output.read()[-1000:].decode(errors="replace")
-    raise RuntimeError(f"{shlex.join(command)} does not listen on {port}:\n{said}")
+    raise RuntimeError(f"{shlex.join(command)} does not listen on {port}:\n{_end_of(output)}")
+
+
+def _end_of(output: IO[bytes]) -> str:
+    """The last lines that a server wrote; where it goes on writing stays as it is."""
+    size = os.fstat(output.fileno()).st_size
+    start = max(0, size - 1_000)
+    return os.pread(output.fileno(), size - start, start).decode(errors="replace").strip()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -147,11 +186,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _pinned(core: int | None) -> Iterator[None]:
+def _pinned(cores: frozenset[int]) -> Iterator[None]:
     before = os.sched_getaffinity(0)
     try:
-        if core is not None:
-            os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, cores)
         yield
     finally:
         os.sched_setaffinity(0, before)

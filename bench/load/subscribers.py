@@ -35,15 +35,18 @@ _MAX_HANDSHAKES = 400
 _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: closing sends a RST."""
 
-_STREAMS_PER_SOURCE = 25_000
-"""Linux has 28,232 ports for each pair of addresses."""
+_BIND_ADDRESS_NO_PORT = 24
+"""IP_BIND_ADDRESS_NO_PORT, which Python names from 3.12 on: the port is chosen when the stream
+connects, so that one that a stream to an earlier server has kept (TIME_WAIT) is not taken."""
 
 
-def run(pipe: Connection, core: int | None) -> None:
+def run(pipe: Connection, cores: frozenset[int] | None, index: int) -> None:
     """The process: obey commands until `Quit`, or until the bench has gone."""
-    if core is not None:
-        os.sched_setaffinity(0, {core})
-    subscribers = _Subscribers(pipe)
+    if cores is not None:
+        os.sched_setaffinity(0, cores)
+    # Each process has an address of its own: Linux has 28,232 ports for each pair of addresses,
+    # which is more than a process may have descriptors.
+    subscribers = _Subscribers(pipe, f"127.0.{index}.1")
     try:
         subscribers.run()
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
@@ -51,8 +54,9 @@ def run(pipe: Connection, core: int | None) -> None:
 
 
 class _Subscribers:
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection, source: str) -> None:
         self._pipe = pipe
+        self._source = source
         self._epoll = select.epoll()
         self._epoll.register(pipe.fileno(), select.EPOLLIN)
         self._decoder = Decoder()
@@ -62,7 +66,7 @@ class _Subscribers:
         self._ended = 0  # of those in `_places`, as those in `_gone` are
         self._opening: set[int] = set()
         self._to_stall: set[int] = set()
-        self._to_open: Iterator[Open] | None = None
+        self._to_open: Iterator[tuple[Open, int]] | None = None
         self._total = 0
         self._awaited = 0
         self._awaits_end = False
@@ -89,7 +93,8 @@ class _Subscribers:
     def _obey(self, command: Command) -> None:
         match command:
             case Open():
-                self._to_open = iter([command] * command.count)
+                last = command.first + command.count
+                self._to_open = ((command, number) for number in range(command.first, last))
             case Await(number):
                 self._awaited = number
             case AwaitEnd():
@@ -105,27 +110,26 @@ class _Subscribers:
 
     # Opening
 
-    def _open_some(self, to_open: Iterator[Open]) -> None:
+    def _open_some(self, to_open: Iterator[tuple[Open, int]]) -> None:
         """Keep up to _MAX_HANDSHAKES streams on their way until all stand."""
         while len(self._opening) < _MAX_HANDSHAKES:
-            command = next(to_open, None)
-            if command is None:
+            following = next(to_open, None)
+            if following is None:
                 break
-            self._connect(command)
+            self._connect(*following)
         if not self._opening:
             self._to_open = None
             self._pipe.send(Opened())
 
-    def _connect(self, command: Open) -> None:
+    def _connect(self, command: Open, number: int) -> None:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        index = len(self._sockets)
-        if index >= _STREAMS_PER_SOURCE:
-            sock.bind((f"127.0.0.{1 + index // _STREAMS_PER_SOURCE}", 0))
+        sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((self._source, 0))
         if command.receive_bytes is not None:  # before the window is negotiated
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, command.receive_bytes)
         sock.connect(command.address)  # on loopback complete at once, by the kernel alone
         sock.setblocking(False)
-        sock.send(command.request)
+        sock.send(command.request.replace(b"{n}", b"%d" % number))
         fd = sock.fileno()
         self._sockets[fd] = sock
         self._places[fd] = self._decoder.start

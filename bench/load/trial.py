@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bench.load.crowd import Crowd
+from bench.load.descriptors import max_descriptors
 from bench.load.histogram import Histogram
 from bench.load.messages import Open
 from bench.load.publisher import Publisher
 from bench.load.server import Cost, Server
 
-CHANNEL = "bench"
-
 Figures = dict[str, float]
+
+_SPARE_DESCRIPTORS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,9 @@ class Size:
     events_per_second: int = 50
     """In the latency scenario."""
     few_subscribers: int = 1_000
-    """At most so many in the scenarios latency and replay."""
+    """At most so many in the scenarios latency, sizes and replay."""
+    many_subscribers: int = 19_000
+    """At most so many in the scenario scale; one process may have 20,000 descriptors."""
     replayed_events: int = 100
     stalled_readers: int = 100
     """In the scenario slow-readers; 150 events of 64 KiB are more than their sockets hold."""
@@ -43,6 +46,12 @@ class Size:
     def few(self) -> int:
         """Subscribers of the scenarios that need fewer."""
         return min(self.few_subscribers, self.subscribers)
+
+    @property
+    def many(self) -> int:
+        """Subscribers of the scenario that compares many with few."""
+        most = max_descriptors() - _SPARE_DESCRIPTORS
+        return min(self.many_subscribers, 19 * self.few, most)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,20 +103,27 @@ class Trial:
         self.size = size
         self.figures: Figures = {}
         self.verdict = Verdict()
+        self.channel = "bench1"
+        """Where events go, unless a scenario says otherwise."""
         self._published = 0
+        self._parts = 1
 
     def subscribe(
         self,
         count: int,
-        *,
+        *channels: str,
         replay: bool = False,
         stalls: bool = False,
         receive_bytes: int | None = None,
     ) -> None:
-        """Open streams and wait until all stand; those that stall are never read afterwards."""
+        """Open streams and wait until all stand; those that stall are never read afterwards.
+
+        `{n}` in a channel's name stands for the number of the stream, from 0.
+        """
+        names = channels or (self.channel,)
         command = Open(
             address=self.server.address,
-            request=self.server.subject.subscribe_request(CHANNEL, replay=replay),
+            request=self.server.subject.subscribe_request(*names, replay=replay),
             count=count,
             stalls=stalls,
             receive_bytes=receive_bytes,
@@ -115,19 +131,25 @@ class Trial:
         self.crowd.open(command)
 
     @contextlib.contextmanager
-    def publisher(self, event_bytes: int | None = None) -> Iterator[Publisher]:
-        """A publisher; there is one in a trial, since events are numbered from 1."""
-        subject = self.server.subject
-
-        def request(data: bytes) -> bytes:
-            return subject.publish_request(CHANNEL, data)
-
-        size = event_bytes or self.size.event_bytes
-        with Publisher(self.server.address, request, size) as publisher:
+    def publisher(
+        self, event_bytes: int | None = None, channel: str | None = None
+    ) -> Iterator[Publisher]:
+        """A publisher; there is one in a part of a trial, since events are numbered from 1."""
+        subject, size = self.server.subject, event_bytes or self.size.event_bytes
+        with Publisher(self.server.address, subject, channel or self.channel, size) as publisher:
             try:
                 yield publisher
             finally:
                 self._published = publisher.accepted
+
+    def begin_part(self) -> None:
+        """Judge what came so far, reset all streams, and begin anew with a channel of its own."""
+        self.judge()
+        self.crowd.abort()
+        self._published = 0
+        self._parts += 1
+        self.channel = f"bench{self._parts}"
+        self.settled_cost()
 
     def wait(self, number: int) -> None:
         """Wait until every subscriber has the events up to a number.
@@ -144,8 +166,22 @@ class Trial:
             publisher.publish()
             self.wait(publisher.sent)
 
+    def measure_round_trips(self, publisher: Publisher) -> None:
+        """Publish when everybody has the event before; the first three are not measured."""
+
+        def round_trip() -> None:
+            publisher.publish()
+            self.wait(publisher.sent)
+
+        for _ in range(3):  # warm: paths, and TCP's windows
+            round_trip()
+        with self.measuring(publisher.event_bytes):
+            deadline = time.monotonic() + self.size.seconds
+            while time.monotonic() < deadline:
+                round_trip()
+
     @contextlib.contextmanager
-    def measuring(self) -> Iterator[None]:
+    def measuring(self, event_bytes: int | None = None) -> Iterator[None]:
         """Measure deliveries: server CPU for each, latencies, how busy server and driver are.
 
         The block has to end with everything delivered.
@@ -164,7 +200,7 @@ class Trial:
         driver_ns = max(process.cpu_ns for process in told)
         reads = sum(process.reads for process in told)
         bytes_per_delivery = sum(process.read_bytes for process in told) / max(1, deliveries)
-        if bytes_per_delivery < self.size.event_bytes:
+        if bytes_per_delivery < (event_bytes or self.size.event_bytes):
             self.verdict.trouble.append(
                 f"{bytes_per_delivery:.0f} bytes per delivery are less than an event"
             )
@@ -181,6 +217,8 @@ class Trial:
             "events_per_read": deliveries / max(1, reads),
             "deliveries": deliveries,
             "seconds": seconds,
+            "resident_bytes": end.resident_bytes,
+            "socket_bytes": end.socket_bytes,
         }
 
     def settled_cost(self, seconds: float = 1.0) -> Cost:
@@ -189,15 +227,15 @@ class Trial:
         return self.server.cost()
 
     def judge(self) -> None:
-        """Fill in the verdict from what the subscribers have seen since the trial began."""
+        """Add to the verdict what the subscribers have seen since this part of the trial began."""
         told = self.crowd.tell()
         verdict = self.verdict
-        verdict.expected = self._published * self.crowd.streams
-        verdict.deliveries = sum(process.deliveries for process in told)
-        verdict.gaps = sum(process.gaps for process in told)
-        verdict.repeats = sum(process.repeats for process in told)
-        verdict.drops = sum(process.drops for process in told)
-        verdict.ends = sum(process.ends for process in told)
+        verdict.expected += self._published * self.crowd.streams
+        verdict.deliveries += sum(process.deliveries for process in told)
+        verdict.gaps += sum(process.gaps for process in told)
+        verdict.repeats += sum(process.repeats for process in told)
+        verdict.drops += sum(process.drops for process in told)
+        verdict.ends += sum(process.ends for process in told)
         failures = [process.first_failure for process in told if process.first_failure]
         verdict.trouble += failures[:1]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from sse_server._version import __version__
 
 if TYPE_CHECKING:
-    from sse_server.core.hub import HubOptions
-    from sse_server.core.log import LogOptions
+    from sse_server.core.hub_options import HubOptions
+    from sse_server.core.log_options import LogOptions
     from sse_server.core.policy import AfterGap, LagPolicy
     from sse_server.core.window import ChannelOptions
     from sse_server.endpoints.cors import CorsOptions
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     )
     from sse_server.net.site import ConnectionOptions
     from sse_server.net.socket_options import SocketOptions
-    from sse_server.server import Server, ServerOptions
+    from sse_server.observe.journal import JournalOptions
+    from sse_server.server import Server
+    from sse_server.server_options import ServerOptions
     from sse_server.wire.event import Event, Priority
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "HubOptions",
     "InvalidChannel",
     "InvalidEvent",
+    "JournalOptions",
     "LagPolicy",
     "LimitExceeded",
     "LogOptions",
@@ -56,18 +59,19 @@ _HOMES = {
     "ConnectionOptions": "sse_server.net.site",
     "CorsOptions": "sse_server.endpoints.cors",
     "Event": "sse_server.wire.event",
-    "HubOptions": "sse_server.core.hub",
+    "HubOptions": "sse_server.core.hub_options",
     "InvalidChannel": "sse_server.errors",
     "InvalidEvent": "sse_server.errors",
+    "JournalOptions": "sse_server.observe.journal",
     "LagPolicy": "sse_server.core.policy",
     "LimitExceeded": "sse_server.errors",
-    "LogOptions": "sse_server.core.log",
+    "LogOptions": "sse_server.core.log_options",
     "Priority": "sse_server.wire.event",
     "Receipt": "sse_server.engines.base",
     "SSEServerError": "sse_server.errors",
     "Server": "sse_server.server",
     "ServerClosed": "sse_server.errors",
-    "ServerOptions": "sse_server.server",
+    "ServerOptions": "sse_server.server_options",
     "SocketOptions": "sse_server.net.socket_options",
 }
 

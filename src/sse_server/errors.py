@@ -130,6 +130,17 @@ class UnsupportedMediaType(RequestError):  # noqa: N818 (public name: the status
     code = "unsupported-media-type"
 
 
+class InternalError(RequestError):
+    """An error of ours. What it was stands in the log, not in the answer."""
+
+    status = 500
+    code = "internal-error"
+
+    def __init__(self) -> None:
+        """The same for all."""
+        super().__init__("the server failed to answer this request; its log says why")
+
+
 class Unavailable(RequestError):  # noqa: N818 (public name: the status it stands for)
     """Not now: what the request needs is not there, or the server is shutting down."""
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import orjson
 
 from sse_server.auth.anonymous import AnonymousGuard, check_bind
-from sse_server.core.hub import Hub, HubOptions
+from sse_server.core.histogram import SECONDS, Histogram
+from sse_server.core.hub import Hub
 from sse_server.core.presence import presence_channel
 from sse_server.endpoints.channels import ChannelsEndpoint
-from sse_server.endpoints.cors import Cors, CorsOptions
+from sse_server.endpoints.cors import Cors
 from sse_server.endpoints.history import HistoryEndpoint
+from sse_server.endpoints.metrics import MetricsEndpoint
 from sse_server.endpoints.page import PageEndpoint
 from sse_server.endpoints.publish import PublishEndpoint
 from sse_server.endpoints.router import Router
@@ -23,50 +26,28 @@ from sse_server.endpoints.status import StatusEndpoint
 from sse_server.endpoints.subscribe import SubscribeEndpoint
 from sse_server.engines.base import Publication, Receipt
 from sse_server.engines.gated import GatedEngine
-from sse_server.engines.idempotency import IdempotencyOptions
-from sse_server.engines.memory import MemoryEngine
+from sse_server.engines.schemes import make_engine
 from sse_server.errors import ServerClosed
-from sse_server.http.http1 import Http1Options
-from sse_server.http.http2 import Http2Options
-from sse_server.net.address import parse_address
+from sse_server.net.address import bound_address, parse_address
 from sse_server.net.farewell import Farewell
-from sse_server.net.listener import Listener, listen
-from sse_server.net.site import ConnectionOptions, Site
+from sse_server.net.listener import Listener, adopt, listen
+from sse_server.net.site import Site
 from sse_server.net.timer import Timer
-from sse_server.net.tls import Tls, TlsOptions
+from sse_server.net.tls import Tls
+from sse_server.observe.collector import Observed
+from sse_server.observe.journal import Journal
+from sse_server.observe.metrics import Metrics
+from sse_server.options import take_over
+from sse_server.server_options import ServerOptions
 from sse_server.wire.channel_name import check_channel
 from sse_server.wire.event import Event
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Sequence
     from types import TracebackType
 
     from sse_server.http.response import Endpoint
-
-
-_LEAST_RATE = 1_000  # streams a second that a server lets in, where none was busier yet
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerOptions:
-    """Everything that can be set, by the module that it steers."""
-
-    bind: tuple[str, ...] = ("127.0.0.1:8000",)
-    """`HOST:PORT`, `[V6]:PORT` or `unix:PATH`; empty: no listener, for tests of one's own."""
-    allow_anonymous: bool = False
-    """Let everyone who can reach a listener do everything. For closed networks."""
-    drain_seconds: float = 5.0
-    """How long `close` waits for clients to take what they have been sent."""
-    restart_seconds: float = 1.0
-    """How long it takes until the next server listens: clients are told to come back after that."""
-    hub: HubOptions = field(default_factory=HubOptions)
-    http1: Http1Options = field(default_factory=Http1Options)
-    http2: Http2Options = field(default_factory=Http2Options)
-    tls: TlsOptions | None = None
-    """None: in clear, for this machine, closed networks and proxies that speak TLS themselves."""
-    cors: CorsOptions = field(default_factory=CorsOptions)
-    connection: ConnectionOptions = field(default_factory=ConnectionOptions)
-    idempotency: IdempotencyOptions = field(default_factory=IdempotencyOptions)
 
 
 class Server:
@@ -76,26 +57,39 @@ class Server:
         await server.publish("news", Event("hello"))
     """
 
-    def __init__(self, options: ServerOptions | None = None) -> None:
+    def __init__(
+        self, options: ServerOptions | None = None, *, sockets: Sequence[socket.socket] = ()
+    ) -> None:
         """Nothing is bound before `start`.
 
+        `sockets`: bound stream sockets, listened on instead of `options.bind`; from `start` on they
+        are the server's, and closed with it. Keep a `dup` of one, and who connects after that waits
+        for the next server; the path of a Unix socket stays.
+
         Raises:
-            ConfigurationError: an address is malformed, or reachable by strangers who need not say
-                who they are, or the certificate cannot be used.
+            ConfigurationError: a socket cannot be listened on, or is reachable by strangers who
+                need not say who they are; or the certificate cannot be used.
         """
         self._options = options = options or ServerOptions()
-        self._addresses = [parse_address(bind) for bind in options.bind]
-        for address in self._addresses:
-            check_bind(address.host, allow_anonymous=options.allow_anonymous)
-        self._tls = None if options.tls is None else Tls(options.tls)
+        self._sockets = sockets
+        for sock in sockets:
+            host = bound_address(sock).host
+            check_bind(host, allow_anonymous=options.allow_anonymous, setting="sockets")
+        self._tls = None if options.tls.cert is None else Tls(options.tls)
         self._listeners: list[Listener] = []
         self._background: set[asyncio.Future[list[Receipt]]] = set()
+        self._lag = Histogram(SECONDS)
         self._unready: str | None = "the server is starting"
 
     @property
     def addresses(self) -> list[str]:
         """Where it listens, as `HOST:PORT` or `unix:PATH`."""
         return [str(listener.address) for listener in self._listeners]
+
+    @property
+    def options(self) -> ServerOptions:
+        """What it serves with now."""
+        return self._options
 
     @property
     def scheme(self) -> str:
@@ -114,37 +108,61 @@ class Server:
             ConfigurationError: an address cannot be had.
         """
         self._loop = loop = asyncio.get_running_loop()
-        engine = MemoryEngine(loop.time, self._options.idempotency)
-        self._hub = Hub(self._options.hub, engine.positions, wake=self._wake_pump, clock=loop.time)
+        engine = make_engine(self._options.engine, loop.time, self._options.idempotency)
+        # Not the loop's clock, which with uvloop stands still while a callback runs.
+        self._hub = Hub(self._options.hub, engine.positions, self._wake_pump, time.monotonic)
         self._engine = GatedEngine(engine, self._hub)
         await self._engine.start(self._hub.deliver)
+        self._journal = journal = Journal(self._options.journal, loop.time)
         options = self._options
         self._site = Site(
-            self._endpoint(), options.connection, options.http1, loop, options.http2, self._tls
+            self._endpoint(),
+            options.connection,
+            options.http1,
+            loop,
+            journal,
+            options.http2,
+        )
+        self._site.tls = self._tls
+        self._metrics = Metrics(
+            Observed(
+                hub=self._hub,
+                connections=lambda: self._site.size,
+                delayed=lambda: self._engine.delayed,
+                refusals=journal.refusals,
+                loop_lag=self._lag,
+            )
         )
         try:
-            for address in self._addresses:
-                self._listeners.append(await listen(address, self._site))
+            for sock in self._sockets:
+                self._listeners.append(await adopt(sock, self._site))
+            for bind in () if self._sockets else self._options.bind:
+                self._listeners.append(await listen(parse_address(bind), self._site))
         except BaseException:
             for listener in self._listeners:
                 listener.close()
+            for sock in self._sockets:
+                sock.close()
             self._site.draining = True
             self._site.abort()  # the first listener may have had its first clients
             await self._engine.close()
             raise
-        self._timer = Timer(loop, (self._site.sweep, self._hub.tick, self._tell_presence))
+        chores = (self._site.sweep, self._hub.tick, self._tell_presence, self._tell_journal)
+        self._timer = Timer(loop, chores, self._lag)
         self._unready = None
+        journal.started(self.addresses)
 
     async def close(self) -> None:
         """End every stream cleanly, within `drain_seconds`. Idempotent."""
         if self._unready is not None:
             return
         self._unready = "the server is shutting down"
+        streams = self._hub.subscribers
         for listener in self._listeners:
             listener.close()
         self._timer.stop()
-        # Clients keep their limits: one that was answered and does not leave is not waited for.
-        self._timer = Timer(self._loop, (self._site.sweep,))
+        # Clients keep their limits: who was answered and does not leave is not waited for.
+        self._timer = Timer(self._loop, (self._site.sweep, self._tell_journal), self._lag)
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._options.drain_seconds):
@@ -156,6 +174,33 @@ class Server:
         for publishing in self._background:
             publishing.cancel()
         await self._engine.close()
+        self._tell_journal()
+        self._journal.stopped(streams)
+
+    def reload(self, options: ServerOptions) -> list[str]:
+        """Go on with other options, as far as a running server can. Streams stay open.
+
+        Returns the fields that differ and need a new server, such as `hub.log.max_bytes`: they stay
+        as they are. `docs/configuration.md` says which do not. To be called in the server's loop.
+
+        Raises:
+            ServerClosed: the server has not been started, or is closed.
+            ConfigurationError: what is new does not go together with what has to stay, or the
+                certificate, which is read again, cannot be used. Then nothing has changed.
+        """
+        if self._unready is not None:
+            raise ServerClosed(self._unready)
+        taken, left = take_over(self._options, options)
+        if self._tls is not None and taken.tls.cert is not None:
+            self._tls.reload(taken.tls)
+        elif taken.tls != self._options.tls:  # listeners speak TLS or not as long as they live
+            taken = replace(taken, tls=self._options.tls)
+            left.append(("tls", "cert"))
+        self._options = taken
+        self._hub.reload(taken.hub)
+        self._site.reload(taken.connection, taken.http1, taken.http2)
+        self._site.endpoint = self._endpoint()
+        return [".".join(path) for path in left]
 
     async def publish(self, channel: str, event: Event | str | bytes) -> Receipt:
         """Publish one event; answers when the engine has it.
@@ -168,17 +213,8 @@ class Server:
         if self._unready is not None:
             raise ServerClosed(self._unready)
         event = event if isinstance(event, Event) else Event(event)
-        receipts = self._engine.publish([Publication(check_channel(channel), event)])
+        receipts = self._publish([Publication(check_channel(channel), event)])
         return (receipts if isinstance(receipts, list) else await receipts)[0]
-
-    def reload_certificate(self) -> None:
-        """Read the certificate and its key again: connections made from now on get the new one.
-
-        Raises:
-            ConfigurationError: they cannot be used; those that were there before still are.
-        """
-        if self._tls is not None:
-            self._tls.reload()
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -200,13 +236,47 @@ class Server:
     def _publish(
         self, publications: Sequence[Publication]
     ) -> list[Receipt] | Awaitable[list[Receipt]]:
-        return self._engine.publish(publications)
+        receipts = self._engine.publish(publications)
+        if not self._journal.tells_events:
+            return receipts
+        if isinstance(receipts, list):
+            self._tell_events(publications, receipts)
+            return receipts
+        return self._publish_and_tell(publications, receipts)
+
+    async def _publish_and_tell(
+        self, publications: Sequence[Publication], later: Awaitable[list[Receipt]]
+    ) -> list[Receipt]:
+        receipts = await later
+        self._tell_events(publications, receipts)
+        return receipts
+
+    def _tell_events(
+        self, publications: Sequence[Publication], receipts: Sequence[Receipt]
+    ) -> None:
+        for (channel, event), receipt in zip(publications, receipts, strict=True):
+            self._journal.published(
+                channel, receipt.position, len(event.data), duplicate=receipt.duplicate
+            )
+
+    def _show_metrics(self, accept: bytes) -> tuple[bytes, bytes]:
+        return self._metrics.page(accept)
+
+    def _tell_journal(self) -> None:
+        """Tell of gaps, and of what was left out in the second that has passed."""
+        self._journal.gaps(self._hub.pump)
+        self._journal.tick()
 
     def _endpoint(self) -> Endpoint:
         """What answers every request."""
         origins = self._options.cors.origins
-        guard = AnonymousGuard(allow_anonymous=self._options.allow_anonymous, origins=origins)
-        router = Router(guard.check)
+        journal = self._journal
+        guard = AnonymousGuard(
+            allow_anonymous=self._options.allow_anonymous,
+            origins=origins,
+            foreign=journal.origin_refused,
+        )
+        router = Router(guard.check, journal.refused)
         hub, positions = self._hub, self._engine.positions
         for endpoint in (
             SubscribeEndpoint(hub),
@@ -215,10 +285,11 @@ class Server:
             ChannelsEndpoint(hub.directory, positions),
             HistoryEndpoint(hub.directory, positions),
             StatusEndpoint(lambda: self._unready),
+            MetricsEndpoint(self._show_metrics),
             PageEndpoint(),
         ):
             endpoint.add_to(router)
-        return Cors(router, self._options.cors) if origins else router
+        return Cors(router, self._options.cors, journal.origin_refused) if origins else router
 
     def _tell_presence(self) -> None:
         """Publish how many follow the channels where that has changed."""
@@ -243,14 +314,10 @@ class Server:
         # The loop has come round: what clients had sent by then is read, and not thrown back.
         for connection in list(site.connections):
             connection.close_when_idle()
-        farewell = self._farewell(until - site.loop.time())
+        left_seconds = until - site.loop.time()
+        # The next server may begin only when this one has ended.
+        first_seconds = left_seconds + self._options.restart_seconds
+        farewell = Farewell.of(first_seconds, site.stream_count, site.peak_rate)
         for stream in site.open_streams():
             stream.finish(farewell.block())
         await site.wait_until_empty()
-
-    def _farewell(self, left_seconds: float) -> Farewell:
-        """When clients are to come back: the next server may begin only when this one has ended."""
-        site = self._site
-        rate = max(site.peak_rate, _LEAST_RATE)
-        first = left_seconds + self._options.restart_seconds
-        return Farewell(first, self._hub.subscribers / rate)

@@ -241,3 +241,38 @@ def test_any_host_passes_or_is_forbidden(host: str) -> None:
     if passes(request_with(host=host.encode())):
         assert is_loopback(name.strip("[]").rstrip(".")) or is_loopback(host.strip("[]"))
     assert is_loopback(name) in {True, False}
+
+
+@pytest.mark.parametrize("allow_anonymous", [True, False])
+@pytest.mark.parametrize(
+    ("origin", "told"),
+    [
+        (None, []),
+        (b"http://localhost", []),
+        (b"https://app.example", []),
+        (b"https://other.example", [b"https://other.example"]),
+        (b"null", [b"null"]),
+    ],
+)
+def test_pages_of_other_origins_are_told_of(
+    allow_anonymous: bool, origin: bytes | None, told: list[bytes]
+) -> None:
+    foreign: list[bytes] = []
+    guard = AnonymousGuard(
+        allow_anonymous=allow_anonymous, origins=["https://app.example"], foreign=foreign.append
+    )
+    fields = ((b"host", b"localhost"), *([] if origin is None else [(b"origin", origin)]))
+    guard.check(Request(b"GET", b"/events/news", headers=fields))
+    assert foreign == told
+
+
+def test_behind_a_proxy_the_browser_knows_whose_page_it_is() -> None:
+    foreign: list[bytes] = []
+    guard = AnonymousGuard(allow_anonymous=True, foreign=foreign.append)
+    fields = (
+        (b"host", b"backend:8000"),
+        (b"origin", b"https://app.example"),
+        (b"sec-fetch-site", b"same-origin"),
+    )
+    guard.check(Request(b"POST", b"/events/news", headers=fields))
+    assert foreign == []

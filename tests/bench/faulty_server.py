@@ -15,30 +15,43 @@ BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 class Broadcaster:
     def __init__(self, fault: str) -> None:
         self.fault = fault
-        self.streams: list[asyncio.StreamWriter] = []
+        self.streams: list[tuple[asyncio.StreamWriter, set[str]]] = []
         self.published = itertools.count(1)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            try:
-                head = await reader.readuntil(b"\r\n\r\n")
-            except (asyncio.IncompleteReadError, ConnectionError):
-                return
-            if head.startswith(b"GET"):
-                refused = self.fault == "refuse" and not self.streams
-                writer.write(BUSY if refused else HEAD)
-                self.streams.append(writer)
-            else:
-                length = int(head.lower().partition(b"content-length:")[2].split(b"\r")[0])
-                self.publish(await reader.readexactly(length))
-                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        try:
+            while True:
+                await self.answer(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.streams = [stream for stream in self.streams if stream[0] is not writer]
+            writer.close()
 
-    def publish(self, data: bytes) -> None:
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        path = head.split(b" ", 2)[1].decode().removeprefix("/")
+        if head.startswith(b"GET"):
+            refused = self.fault == "refuse" and not self.streams
+            writer.write(BUSY if refused else HEAD)
+            self.streams.append((writer, set(path.split(","))))
+            return
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r")[0])
+        body = await reader.readexactly(length)
+        if path:
+            self.publish(path, body)
+        else:
+            for line in body.splitlines():
+                channel, _, data = line.partition(b" ")
+                self.publish(channel.decode(), data)
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    def publish(self, channel: str, data: bytes) -> None:
         number = next(self.published)
         body = b"data: %s\n\n" % data
         event = b"%x\r\n%s\r\n" % (len(body), body)
-        for index, stream in enumerate(self.streams):
+        for index, (stream, channels) in enumerate(self.streams):
             fault = self.fault if number == 5 and index == 0 else ""
+            if channel not in channels:
+                continue
             if fault == "drop":
                 stream.close()
             elif fault != "gap":

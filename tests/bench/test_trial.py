@@ -4,15 +4,17 @@ import mmap
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from bench.load.command import measure
+from bench.load.cores import divide
 from bench.load.request import get_stream, post
 from bench.load.scenarios import SCENARIOS
 from bench.load.server import cpu_ns, resident_bytes
-from bench.load.trial import Size
+from bench.load.session import measure
+from bench.load.trial import Size, Trial
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the bench reads /proc")
 
@@ -24,6 +26,7 @@ SIZE = Size(
     stalled_readers=5,
     large_events=10,
     aborted_streams=50,
+    many_subscribers=100,
 )
 
 
@@ -32,6 +35,7 @@ class Faulty:
 
     name = "faulty"
     replays = False
+    batches = True
     drains = False
     stall_timeout_seconds: float | None = None
 
@@ -48,32 +52,39 @@ class Faulty:
         script = Path(__file__).with_name("faulty_server.py")
         return [sys.executable, str(script), str(port), self.fault]
 
-    def subscribe_request(self, channel: str, *, replay: bool = False) -> bytes:
-        return get_stream(f"/{channel}")
+    def subscribe_request(self, *channels: str, replay: bool = False) -> bytes:
+        return get_stream(f"/{','.join(channels)}")
 
     def publish_request(self, channel: str, data: bytes) -> bytes:
         return post(f"/{channel}", data)
+
+    def batch_request(self, events: Sequence[tuple[str, bytes]]) -> bytes:
+        return post("/", b"\n".join(b"%s %s" % (name.encode(), data) for name, data in events))
+
+
+def measured(name: str, fault: str = "none", drivers: int = 1) -> Trial:
+    return measure(Faulty(fault), SCENARIOS[name], SIZE, drivers, divide())
 
 
 @pytest.mark.parametrize(
     "name", [name for name, one in SCENARIOS.items() if one.suits(Faulty("none"))]
 )
 def test_every_scenario_proves_a_server_that_does_right(name: str) -> None:
-    trial = measure(Faulty("none"), SCENARIOS[name], SIZE, drivers=1)
+    trial = measured(name)
     assert trial.verdict.valid, str(trial.verdict)
-    assert trial.verdict.deliveries >= SIZE.subscribers
+    assert trial.verdict.deliveries >= SIZE.subscribers or name == "publish"  # nobody listens
     assert set(SCENARIOS[name].shown) <= set(trial.figures)
 
 
 def test_subscribers_can_be_spread_over_processes() -> None:
-    trial = measure(Faulty("none"), SCENARIOS["latency"], SIZE, drivers=3)
+    trial = measured("latency", drivers=3)
     assert trial.verdict.valid, str(trial.verdict)
     assert trial.crowd.streams == SIZE.subscribers
 
 
 @pytest.mark.parametrize("fault", ["gap", "repeat", "drop", "refuse"])
 def test_a_fault_on_one_stream_makes_the_figures_invalid(fault: str) -> None:
-    trial = measure(Faulty(fault), SCENARIOS["latency"], SIZE, drivers=1)
+    trial = measured("latency", fault)
     verdict = trial.verdict
     assert not verdict.valid
     assert (verdict.gaps, verdict.repeats, verdict.drops) == {
@@ -82,6 +93,17 @@ def test_a_fault_on_one_stream_makes_the_figures_invalid(fault: str) -> None:
         "drop": (0, 0, 1),
         "refuse": (0, 0, 1),
     }[fault]
+
+
+def test_a_fault_in_the_first_part_of_a_trial_is_not_forgotten() -> None:
+    verdict = measured("personal", "repeat").verdict
+    assert not verdict.valid
+    assert (verdict.gaps, verdict.repeats, verdict.drops) == (0, 1, 0)
+    assert verdict.deliveries == verdict.expected
+
+
+def test_an_invalid_trial_has_the_last_words_of_its_server() -> None:
+    assert "last words" in str(measured("latency", "drop").verdict)
 
 
 def test_cpu_clock_agrees_with_proc_stat() -> None:
@@ -101,6 +123,6 @@ def test_resident_bytes_sees_what_is_touched() -> None:
 
 
 def test_bytes_read_are_held_against_the_deliveries() -> None:
-    trial = measure(Faulty("none"), SCENARIOS["fan-out-one"], SIZE, drivers=1)
+    trial = measured("fan-out-one")
     # The event, "data: " and the blank line, and the chunk around them.
     assert trial.figures["bytes_per_delivery"] == SIZE.event_bytes + 8 + 6

@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sse_server.core.hub import Hub, HubOptions
-from sse_server.core.log import LogOptions
+from sse_server.core.hub import Hub
+from sse_server.core.hub_options import HubOptions
+from sse_server.core.log_options import LogOptions
 from sse_server.core.subscriber import Subscriber
 from sse_server.core.window import FRAME_OVERHEAD_BYTES, ChannelOptions, Window
 from sse_server.http.chunked import plain
@@ -83,6 +84,7 @@ class Bench:
         heartbeat_seconds: float = 15.0,
         stall_timeout_seconds: float = 30.0,
         max_burst_bytes: int = 64 * 1024,
+        busiest_channels: int = 100,
         **channels: ChannelOptions,
     ) -> None:
         self.now = 0.0
@@ -95,6 +97,7 @@ class Bench:
             beside_limit=beside_limit,
             heartbeat_seconds=heartbeat_seconds,
             stall_timeout_seconds=stall_timeout_seconds,
+            busiest_channels=busiest_channels,
         )
         self.hub = Hub(options, POSITIONS, self._wake, lambda: self.now, newest)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sse_server.core.log import WINDOW_OVERHEAD_BYTES
 from sse_server.core.window import FRAME_OVERHEAD_BYTES, ChannelOptions
 from sse_server.wire.parser import StreamEvent
 
@@ -73,7 +74,8 @@ class History:
 
     @property
     def bytes(self) -> int:
-        return sum(frame.size for held in self.held.values() for frame in held)
+        windows = sum(WINDOW_OVERHEAD_BYTES for held in self.held.values() if held)
+        return windows + sum(frame.size for held in self.held.values() for frame in held)
 
     def is_held(self, offset: int) -> bool:
         held = self.held[self.frames[offset].channel]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from math import inf
 
@@ -71,6 +72,18 @@ def test_who_comes_back_with_an_old_position_is_told_a_recent_one(others: int) -
     assert caught_up.last_id == nothing_to_read.last_id == "e-4"
     bench.tick(16)
     assert beats(caught_up)[1:] == beats(nothing_to_read)[1:] == [b":\n"]
+
+
+def test_who_was_paused_with_nothing_to_read_is_told_a_recent_position() -> None:
+    bench = Bench()
+    sink, subscriber = bench.join("news")
+    bench.publish("news", "1")
+    bench.publish("other", "2")
+    bench.run()
+    subscriber.pause()
+    subscriber.resume()
+    pass_seconds(bench, 16)
+    assert sink.last_id == "e-2"
 
 
 def test_who_changes_its_channels_is_told_a_recent_position() -> None:
@@ -278,7 +291,7 @@ def test_with_an_infinite_interval_there_are_none() -> None:
     bench.publish("news", "2")
     bench.run()
     assert sink.bursts == [b"id: e-2\ndata: 2\n\n"]
-    assert wheel(bench) == []
+    assert list(bench.hub.heartbeats._buckets) == [-1]  # where lanes wait for another interval
 
 
 def test_ticks_that_come_late_or_often_change_nothing() -> None:
@@ -322,3 +335,23 @@ def test_whatever_happens_inside_the_write_of_a_heartbeat_nothing_is_missed() ->
     bench.resume(joined[3][1])
     assert [sink.data for sink in sinks] == [["1"], [], ["1"], ["1"]]
     assert bench.hub.pump.is_dry
+
+
+@pytest.mark.parametrize(("before", "after"), [(60.0, 4.0), (inf, 4.0), (60.0, inf), (4.0, 60.0)])
+def test_another_interval_holds_for_streams_that_are_open(before: float, after: float) -> None:
+    bench = Bench(heartbeat_seconds=before)
+    sinks = [bench.join("news")[0], bench.join("other")[0]]
+    pass_seconds(bench, 2)
+    bench.hub.reload(replace(bench.hub.options, heartbeat_seconds=after))
+    pass_seconds(bench, 40)
+    for sink in sinks:
+        assert len(beats(sink)) == 0 if after > 40 else 10 <= len(beats(sink)) <= 14
+    assert len(wheel(bench)) == 2
+
+
+def test_a_lane_that_is_gone_leaves_the_wheel_without_heartbeats_too() -> None:
+    bench = Bench(heartbeat_seconds=inf)
+    _, subscriber = bench.join("news")
+    assert len(wheel(bench)) == 1
+    subscriber.gone(CloseReason.LOST)
+    assert wheel(bench) == []

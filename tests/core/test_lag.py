@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sse_server.core.lag import pending, read_lagging
-from sse_server.core.log import LogOptions
+from sse_server.core.log_options import LogOptions
 from sse_server.core.policy import AfterGap, LagPolicy, Policy
 from sse_server.core.reading import losers
 from sse_server.core.window import ChannelOptions, Window

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from sse_server.core.hub import Hub, HubOptions
-from sse_server.core.log import LogOptions
+from sse_server.core.hub import Hub
+from sse_server.core.hub_options import HubOptions
+from sse_server.core.log_options import LogOptions
 from sse_server.core.policy import AfterGap, LagPolicy
 from sse_server.core.presence import PRESENCE_OPTIONS, presence_channel
 from sse_server.core.subscriber import Subscriber

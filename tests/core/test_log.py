@@ -2,13 +2,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from sse_server.core.log import Log, LogOptions
+from sse_server.core.log import WINDOW_OVERHEAD_BYTES, Log
+from sse_server.core.log_options import LogOptions
 from sse_server.core.window import FRAME_OVERHEAD_BYTES, ChannelOptions, Window
+from sse_server.errors import ConfigurationError
 from sse_server.http.chunked import chunked, plain
 from sse_server.wire.flow import Framing
 from tests.core.fakes import POSITIONS
 
 FRAME = 10 + FRAME_OVERHEAD_BYTES
+WINDOW = WINDOW_OVERHEAD_BYTES
 
 
 class Reader:
@@ -61,21 +64,22 @@ def test_the_first_pattern_that_matches_holds() -> None:
 
 
 def test_the_oldest_frame_of_all_leaves_first() -> None:
-    log = log_of(3 * FRAME)
+    log = log_of(3 * FRAME + 3 * WINDOW)
     append(log, "a", "b", "a", "c")
     assert held(log) == {"a": [3], "b": [2], "c": [4]}
     append(log, "c")
     assert held(log) == {"a": [3], "c": [4, 5]}
-    assert log.bytes == 3 * FRAME
-    append(log, "c", size=2 * FRAME)
+    assert log.bytes == 3 * FRAME + 2 * WINDOW
+    append(log, "c", size=3 * FRAME + 2 * WINDOW - FRAME_OVERHEAD_BYTES)
     assert held(log) == {"c": [6]}
+    assert log.bytes == log.options.max_bytes
 
 
 def test_the_newest_frame_stays_even_if_it_is_more_than_all_may_be() -> None:
     log = log_of(FRAME)
     append(log, "a", "b", size=500)
     assert held(log) == {"b": [2]}
-    assert log.bytes == 500 + FRAME_OVERHEAD_BYTES
+    assert log.bytes == 500 + FRAME_OVERHEAD_BYTES + WINDOW
 
 
 def test_what_is_too_old_is_evicted_and_the_next_time_is_said() -> None:
@@ -88,7 +92,7 @@ def test_what_is_too_old_is_evicted_and_the_next_time_is_said() -> None:
     assert held(log) == {"a": [2], "b": [3]}
     assert log.expire(20) is None
     assert held(log) == {"b": [3]}
-    assert log.bytes == FRAME
+    assert log.bytes == FRAME + WINDOW
 
 
 def test_one_call_evicts_a_bounded_number_of_frames() -> None:
@@ -113,7 +117,7 @@ def test_a_window_that_somebody_follows_is_not_forgotten() -> None:
 
 
 def test_a_forgotten_channel_leaves_what_it_lost() -> None:
-    log = log_of(2 * FRAME)
+    log = log_of(2 * FRAME + WINDOW)
     append(log, "a", "a", "b", "b")
     assert held(log) == {"b": [3, 4]}
     assert log.lost("a") == 2
@@ -162,7 +166,7 @@ def test_an_ephemeral_channel_leaves_nothing_behind() -> None:
 
 @pytest.mark.parametrize("age", [None, 1_000.0])
 def test_channels_that_come_and_go_leave_no_trail_in_the_heaps(age: float | None) -> None:
-    log = log_of(3 * FRAME, patterns=[("c*", ChannelOptions(max_age_seconds=age))])
+    log = log_of(3 * (FRAME + WINDOW), patterns=[("c*", ChannelOptions(max_age_seconds=age))])
     for number in range(5_000):
         append(log, f"c{number}")
     assert len(log.windows) == 3
@@ -184,7 +188,7 @@ def test_a_window_that_was_emptied_by_age_ages_again() -> None:
 
 def test_heaps_that_are_made_anew_in_the_middle_of_an_eviction_stay_true() -> None:
     log = log_of(
-        5_000 * FRAME,
+        5_000 * (FRAME + WINDOW),
         patterns=[
             ("old*", ChannelOptions(max_age_seconds=None)),
             ("young*", ChannelOptions(max_age_seconds=10)),
@@ -195,7 +199,7 @@ def test_heaps_that_are_made_anew_in_the_middle_of_an_eviction_stay_true() -> No
     log.expire(10)  # leaves windows that are gone in the heap of oldest frames
     assert len(log._ranks) == 2_100
     log.window("old599").followed = 1
-    append(log, "new", size=5_000 * FRAME)
+    append(log, "new", size=log.options.max_bytes)
     assert held(log) == {"old599": [], "new": [2_101]}
     append(log, "old599")
     ranked = [window for _, window in log._ranks]
@@ -249,3 +253,18 @@ def test_answers_are_remembered_up_to_a_bound_and_until_the_pump_is_dry() -> Non
     assert log._memo
     log.forget_bursts()
     assert not log._memo
+
+
+@pytest.mark.parametrize("pattern", ["", "a*b", "**", "a b", "x" * 201, "*a"])
+def test_what_is_no_pattern_is_refused(pattern: str) -> None:
+    with pytest.raises(ConfigurationError, match="is no pattern"):
+        LogOptions(patterns=((pattern, ChannelOptions()),))
+
+
+@pytest.mark.parametrize(("first", "second"), [("a*", "a:b*"), ("*", "b"), ("a", "a"), ("a*", "a")])
+def test_a_pattern_that_can_never_hold_is_refused(first: str, second: str) -> None:
+    channel = ChannelOptions()
+    with pytest.raises(ConfigurationError, match="never holds"):
+        LogOptions(patterns=((first, channel), (second, channel)))
+    if first != second:
+        assert LogOptions(patterns=((second, channel), (first, channel)))

@@ -1,4 +1,5 @@
-from sse_server.core.log import Log, LogOptions
+from sse_server.core.log import Log
+from sse_server.core.log_options import LogOptions
 from sse_server.core.pump import Pump
 from sse_server.core.window import ChannelOptions
 from tests.core.fakes import POSITIONS, Bench
@@ -111,3 +112,35 @@ def test_what_was_sent_is_counted() -> None:
     assert pump.bursts == 3 * 2 + 1
     assert (pump.gaps, pump.lost) == (1, 1)
     assert [gap["lost"] for gap in slow.gaps] == [1]
+
+
+def test_a_delay_is_observed_where_something_was_published_and_no_other() -> None:
+    bench = Bench()
+    bench.join("news")
+    bench.run()
+    assert sum(bench.hub.pump.latency.counts) == 0  # a stream that is opened is no publish
+    bench.publish("news", "one")
+    bench.now += 0.3
+    bench.publish("news", "two")
+    bench.now += 0.3
+    bench.run()
+    latency = bench.hub.pump.latency
+    assert latency.counts[latency.bounds.index(1.0)] == sum(latency.counts) == 1
+    assert latency.sum == 0.6
+
+
+def test_the_newest_gaps_are_kept_for_who_writes_them_down() -> None:
+    bench = Bench(news=ChannelOptions(max_frames=1))
+    readers = [bench.pause("news")[1] for _ in range(100)]
+    bench.publish("news", "one", "two", "three")
+    for reader in readers:
+        bench.resume(reader)
+    bench.join("news", last_id=b"foreign-1")
+    bench.run()
+    told = list(bench.hub.pump.told_gaps)
+    assert bench.hub.pump.gaps == 101
+    assert len(told) == 64
+    assert [(gap.windows[0].name, gap.reason, gap.lost, gap.streams) for gap in told[-2:]] == [
+        ("news", "evicted", 2, 1),
+        ("news", "foreign-epoch", None, 1),
+    ]

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sse_server.core import log as log_module
-from sse_server.core.hub import Hub, HubOptions
+from sse_server.core.backlog import backlogs
+from sse_server.core.hub import Hub
+from sse_server.core.hub_options import HubOptions
 from sse_server.core.lane import Lane
-from sse_server.core.log import LogOptions
+from sse_server.core.log import WINDOW_OVERHEAD_BYTES
+from sse_server.core.log_options import LogOptions
 from sse_server.core.presence import PRESENCE_OPTIONS, presence_channel
 from sse_server.core.subscriber import Subscriber
 from sse_server.core.window import ChannelOptions
@@ -35,7 +38,7 @@ OPTIONS = {
     PRESENCE: PRESENCE_OPTIONS,
     **{name: ChannelOptions(max_frames=3, max_age_seconds=20) for name in PERSONAL},
 }
-MAX_BYTES = 2_500
+MAX_BYTES = 2_500 + 4 * WINDOW_OVERHEAD_BYTES
 MAX_MEMO_BYTES = 300
 MAX_TOMBSTONES = 2
 MIN_DEAD = 2
@@ -103,6 +106,7 @@ class Stream:
     paused: bool = False
     is_open: bool = True
     writes: int = 0
+    frames: int = 0
     last_id: bytes | None = None
     snapshots: list[Snapshot] = field(default_factory=list)
 
@@ -131,6 +135,7 @@ class Stream:
             self._take_heartbeat(blocks)
         else:
             for event in self.parser.feed(blocks):
+                self.frames += event.type != "gap"
                 self._take(event)
         for action in self.script.pop(self.writes, []):
             self.machine.act(action, self)
@@ -449,6 +454,7 @@ class HubMachine(RuleBasedStateMachine):
             self.left += 1
             stream.subscriber.gone(CloseReason.LOST)
             stream.subscriber.gone(CloseReason.LOST)
+            assert stream.subscriber.delivered[0] == stream.frames
 
     def _change(self, stream: Stream | None, channels: list[str]) -> None:
         if stream is None or not stream.is_open:
@@ -485,7 +491,7 @@ class HubMachine(RuleBasedStateMachine):
             assert window.offsets[window.head :] == [frame.offset for frame in held]
             assert window.bytes == sum(frame.size for frame in held)
         assert log.windows.keys() <= self.history.held.keys()
-        assert log.bytes == sum(window.bytes for window in log.windows.values())
+        assert log.bytes == self.history.bytes
         assert log._memo_bytes <= MAX_MEMO_BYTES + 400
         assert sum(len(burst.data) for burst in log._memo.values()) <= log._memo_bytes
         assert len(log._tombstones) <= MAX_TOMBSTONES
@@ -499,6 +505,7 @@ class HubMachine(RuleBasedStateMachine):
             subscriber = stream.subscriber
             assert subscriber is not None
             assert subscriber.paused is stream.paused
+            assert subscriber.delivered[0] == stream.frames
             assert set(subscriber.channels) == {
                 self.hub._channels[name] for name in followed(stream.channels)
             }
@@ -525,6 +532,9 @@ class HubMachine(RuleBasedStateMachine):
         assert hub.subscribers == len(self.streams)
         assert hub.opened == self.opened
         assert hub.closed.total() == self.left
+        assert hub.published - hub.log.evicted == sum(map(len, hub.log.windows.values()))
+        assert hub.traffic.total == hub.published
+        assert sum(item.streams for item in backlogs(hub)) == hub.subscribers
         clients = Counter(name for stream in self.streams for name in followed(stream.channels))
         assert {name: channel.clients for name, channel in hub._channels.items()} == clients
         for name, window in hub.log.windows.items():

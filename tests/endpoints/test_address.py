@@ -125,3 +125,8 @@ def test_a_limit_outside_its_bounds_is_refused(limit: bytes) -> None:
         page_limit({b"limit": limit}, 5, 10)
     assert page_limit({}, 5, 10) == 5
     assert page_limit({b"limit": b"10"}, 5, 10) == 10
+
+
+def test_an_address_without_parameters_says_that_it_has_none() -> None:
+    with pytest.raises(InvalidRequest, match=r"which means nothing here: leave it out$"):
+        only_parameters(get(b"/events?channel=a"), frozenset())

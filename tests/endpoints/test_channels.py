@@ -1,6 +1,7 @@
 import pytest
 
-from sse_server.core.hub import Hub, HubOptions
+from sse_server.core.hub import Hub
+from sse_server.core.hub_options import HubOptions
 from sse_server.endpoints.channels import ChannelsEndpoint
 from sse_server.endpoints.router import Router
 from sse_server.http.response import Response

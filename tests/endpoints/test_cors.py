@@ -103,5 +103,14 @@ def test_event_streams_and_late_answers_say_it_too() -> None:
     "origin", ["null", "*", "app.example", "https://app.example/", "https://a b", "HTTPS://X", ""]
 )
 def test_what_is_no_origin_cannot_be_configured(origin: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"cors\.origins"):
+    with pytest.raises(ConfigurationError, match=r"CorsOptions\.origins"):
         CorsOptions(origins=(origin,))
+
+
+def test_a_preflight_that_is_refused_is_told_of() -> None:
+    refused: list[bytes] = []
+    cors = Cors(lambda _request: Response(200), OPTIONS, refused.append)
+    for origin in (b"https://elsewhere.example", OPTIONS.origins[0].encode()):
+        fields = ((b"origin", origin), (b"access-control-request-method", b"POST"))
+        cors(Request(b"OPTIONS", b"/events", headers=fields))
+    assert refused == [b"https://elsewhere.example"]

@@ -1,7 +1,8 @@
 import pytest
 
-from sse_server.core.hub import Hub, HubOptions
-from sse_server.core.log import LogOptions
+from sse_server.core.hub import Hub
+from sse_server.core.hub_options import HubOptions
+from sse_server.core.log_options import LogOptions
 from sse_server.core.window import ChannelOptions
 from sse_server.endpoints.channels import ChannelsEndpoint
 from sse_server.endpoints.history import MAX_PAGE_BYTES, HistoryEndpoint

@@ -166,3 +166,25 @@ def test_the_check_comes_before_everything() -> None:
 def test_an_address_is_given_away_once(router: Router) -> None:
     with pytest.raises(AssertionError):
         router.add(b"GET", "/channels/{channel}/events", saying(b"again"))
+
+
+def test_a_refusal_is_not_kept_by_caches(router: Router) -> None:
+    # RFC 9110 section 15.1: 404, 405, 410, 414 and 501 may be, unless the answer says otherwise.
+    assert header_of(respond(router, get(b"/nothing")), b"cache-control") == b"no-store"
+
+
+def test_an_unknown_method_is_told_where_to_find_the_known_ones(router: Router) -> None:
+    message = value_of(respond(router, get(b"/events", method=b"BREW")))["message"]
+    assert isinstance(message, str)
+    assert message.endswith("OPTIONS says what this address takes")
+
+
+def test_a_router_tells_what_was_added(router: Router) -> None:
+    assert sorted(router.routes) == [
+        (b"GET", "/channels"),
+        (b"GET", "/channels/{channel}"),
+        (b"GET", "/channels/{channel}/events"),
+        (b"GET", "/events"),
+        (b"POST", "/events"),
+        (b"POST", "/events/{channel}"),
+    ]

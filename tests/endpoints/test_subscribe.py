@@ -1,6 +1,7 @@
 import pytest
 
-from sse_server.core.hub import Hub, HubOptions
+from sse_server.core.hub import Hub
+from sse_server.core.hub_options import HubOptions
 from sse_server.endpoints.router import Router
 from sse_server.endpoints.subscribe import MAX_CHANNELS, SubscribeEndpoint
 from sse_server.http.chunked import plain
@@ -135,3 +136,8 @@ def test_the_answer_to_head_subscribes_nobody(site: Site) -> None:
     assert isinstance(answer, Response)
     assert dict(answer.headers)[b"content-type"] == b"text/event-stream"
     assert site.hub.subscribers == 0
+
+
+def test_a_channel_in_the_query_beside_one_in_the_path_is_refused(site: Site) -> None:
+    assert site.status(b"/events/news", b"channel=other") == 400
+    assert site.status(b"/events/news", b"other=channel") == 200

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sse_server.core.hub import Hub, HubOptions
-from sse_server.core.log import LogOptions
+from sse_server.core.hub import Hub
+from sse_server.core.hub_options import HubOptions
+from sse_server.core.log_options import LogOptions
 from sse_server.core.window import ChannelOptions
 from sse_server.engines.base import Publication, Receipt
 from sse_server.engines.gated import GatedEngine

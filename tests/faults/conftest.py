@@ -11,7 +11,8 @@ import pytest
 from bench.load.crowd import Crowd
 from bench.load.messages import Open, Told
 from bench.load.publisher import Publisher
-from bench.load.request import get_stream, post
+from bench.load.request import get_stream
+from bench.load.subjects.own import SseServer
 
 SMALL_RECEIVE_BYTES = 4_096
 
@@ -46,7 +47,7 @@ class Readers:
 
 def numbered_publisher(port: int, event_bytes: int = 200) -> Publisher:
     """Publishes events that a crowd can count, over HTTP."""
-    return Publisher(("127.0.0.1", port), lambda data: post("/events/news", data), event_bytes)
+    return Publisher(("127.0.0.1", port), SseServer(), "news", event_bytes)
 
 
 @contextlib.contextmanager

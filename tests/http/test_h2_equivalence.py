@@ -26,13 +26,15 @@ from sse_server.http.h2_frames import (
     HEADERS,
     RST_STREAM,
 )
+from sse_server.http.h2_options import Http2Options
 from sse_server.http.h2_stream import Http2Stream
 from sse_server.http.http1 import Http1Options
-from sse_server.http.http2 import Http2, Http2Options
+from sse_server.http.http2 import Http2
 from sse_server.http.request import Request
 from sse_server.http.response import EventStream, Opened, Response
 from sse_server.wire.flow import CloseReason, Framing, Sink
 from tests.core.fakes import Bench
+from tests.http.carrier import FakeCarrier
 
 WIDE = 1 << 20
 CLIENT = H2Configuration(client_side=True, header_encoding=None)
@@ -67,15 +69,10 @@ class OutflowMachine(RuleBasedStateMachine):
     ) -> None:
         self.bench = Bench(writes_per_run=writes_per_run, max_burst_bytes=max_burst_bytes)
         self.turn_bytes = turn_bytes
-        self.written: list[bytes] = []
-        self.server = Http2(
-            Http2Options(turn_bytes=turn_bytes),
-            Http1Options(),
-            None,
-            lambda: 0.0,
-            self.written.append,
-            lambda: 0,
-        )
+        carrier = FakeCarrier()
+        self.written = carrier.written
+        options = Http2Options(turn_bytes=turn_bytes)
+        self.server = Http2(options, Http1Options(), None, lambda: 0.0, carrier)
         self.client = H2Connection(CLIENT)
         self.client.local_settings = Settings(
             client=True, initial_values={SettingCodes.INITIAL_WINDOW_SIZE: window}
@@ -224,8 +221,8 @@ class OutflowMachine(RuleBasedStateMachine):
                 more = True
                 while more:
                     more = self.server.turn()
-                    for stream, request in self.server.take_requests():
-                        self.answer(stream, request)
+                    while (one := self.server.next_request()) is not None:
+                        self.answer(*one)
             data = b"".join(self.written)
             self.written.clear()
             if not (sent or data):

@@ -3,11 +3,13 @@
 import pytest
 from h2.connection import H2Connection
 
+from sse_server.http.h2_options import Http2Options
 from sse_server.http.http1 import Http1Options
-from sse_server.http.http2 import Http2, Http2Options
+from sse_server.http.http2 import Http2
 from sse_server.http.response import EventStream, Opened
 from sse_server.wire.flow import Framing, Sink
 from tests.core.fakes import Bench
+from tests.http.carrier import FakeCarrier
 from tests.http.test_h2_equivalence import CLIENT, frames
 
 
@@ -16,15 +18,10 @@ class Page:
 
     def __init__(self, streams: int, *, turn_bytes: int, max_burst_bytes: int = 65_536) -> None:
         self.bench = Bench(max_burst_bytes=max_burst_bytes)
-        self.writes: list[bytes] = []
-        self.server = Http2(
-            Http2Options(turn_bytes=turn_bytes),
-            Http1Options(),
-            None,
-            lambda: 0.0,
-            self.writes.append,
-            lambda: 0,
-        )
+        carrier = FakeCarrier()
+        self.writes = carrier.written
+        options = Http2Options(turn_bytes=turn_bytes)
+        self.server = Http2(options, Http1Options(), None, lambda: 0.0, carrier)
         self.client = H2Connection(CLIENT)
         self.client.initiate_connection()
         self.server.begin()
@@ -43,8 +40,8 @@ class Page:
         more = True
         while more:
             more = self.server.turn()
-            for stream, _ in self.server.take_requests():
-                self.server.open_stream(stream, EventStream(self._open))
+            while (one := self.server.next_request()) is not None:
+                self.server.open_stream(one[0], EventStream(self._open))
 
     def _open(self, sink: Sink, framing: Framing) -> Opened:
         return Opened(b":\n\n", self.bench.hub.subscribe(sink, framing, ["news"]))

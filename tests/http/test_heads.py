@@ -1,6 +1,6 @@
 import h11
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sse_server.errors import LocalProtocolError
@@ -77,6 +77,7 @@ STATUSES = st.sampled_from([200, 201, 202, 204, 304, 400, 404, 405, 413, 429, 43
 def test_what_is_written_here_h11_reads_as_if_it_had_written_it(
     status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes, method: str, close: bool
 ) -> None:
+    assume(body or method != "HEAD")  # the length of nothing is left out: a test of its own
     response = Response(status, headers, body)
     written = response_bytes(response, date=DATE, close=close, head_only=method == "HEAD")
     client = client_of(method)
@@ -169,3 +170,13 @@ def test_h11_reads_the_interim_answer() -> None:
     interim = client.next_event()
     assert isinstance(interim, h11.InformationalResponse)
     assert interim.status_code == 100
+
+
+def test_the_answer_to_head_has_no_length_where_that_of_get_has_none() -> None:
+    # RFC 9110 section 8.6: it would have to be the one that the answer to GET has.
+    stream = response_bytes(
+        Response(200, EVENT_STREAM_FIELDS), date=None, close=False, head_only=True
+    )
+    assert b"content-length" not in stream.lower()
+    page = response_bytes(Response(200, (), b"page"), date=None, close=False, head_only=True)
+    assert b"content-length: 4\r\n" in page.lower()

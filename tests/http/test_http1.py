@@ -5,6 +5,7 @@ import orjson
 import pytest
 
 from sse_server.errors import LimitExceeded, RemoteProtocolError
+from sse_server.http import request_head
 from sse_server.http.chunked import chunked, plain
 from sse_server.http.http1 import Http1, Http1Options, Phase
 from sse_server.http.request import Request
@@ -414,3 +415,63 @@ def test_a_large_body_in_small_pieces_is_read_in_linear_time() -> None:
     request = read(machine, [raw[at : at + 1_000] for at in range(0, len(raw), 1_000)])
     assert isinstance(request, Request)
     assert request.body == body
+
+
+class CountingBuffer(bytearray):
+    """A buffer that knows how much of it has been searched and copied."""
+
+    work = 0
+
+    def find(self, sub: bytes, start: int = 0, end: int | None = None) -> int:  # type: ignore[override]
+        end = len(self) if end is None else min(end, len(self))
+        at = super().find(sub, start, end)
+        self.work += max(0, (at if at >= 0 else end) - start)
+        return at
+
+    def __getitem__(self, key: slice) -> bytearray:  # type: ignore[override]
+        data = super().__getitem__(key)
+        self.work += len(data)
+        return data
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "small chunks"])
+@pytest.mark.parametrize("step", [1, 100])
+def test_the_work_on_a_dripped_body_grows_with_its_bytes_and_not_with_its_reads(
+    framing: str, step: int
+) -> None:
+    def work(size: int) -> int:
+        post = b"POST / HTTP/1.1"
+        if framing == "length":
+            raw = head(b"Content-Length: %d" % size, line=post) + b"x" * size
+        else:
+            chunk = size if framing == "chunked" else 50
+            coded = (b"%x\r\n" % chunk + b"x" * chunk + b"\r\n") * (size // chunk)
+            raw = head(b"Transfer-Encoding: chunked", line=post) + coded + b"0\r\n\r\n"
+        machine = new_machine()
+        machine._buffer = buffer = CountingBuffer()
+        request = read(machine, [raw[at : at + step] for at in range(0, len(raw), step)])
+        assert isinstance(request, Request)
+        assert len(request.body) == size
+        return buffer.work
+
+    assert work(40_000) < 5 * work(10_000)
+    assert work(40_000) < 4 * 40_000
+
+
+def test_the_work_on_a_dripped_head_grows_with_its_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[bytes] = []
+    check = request_head._check_request_line
+
+    def note(line: bytes) -> None:
+        looked_at.append(line)
+        check(line)
+
+    monkeypatch.setattr(request_head, "_check_request_line", note)
+    line = b"GET /" + b"a" * 50 + b" HTTP/1.1"
+    raw = head(*[b"X: " + b"x" * 200] * 90, line=line)
+    machine = new_machine()
+    machine._buffer = buffer = CountingBuffer()
+    assert isinstance(read(machine, byte_by_byte(raw)), Request)
+    assert looked_at == [line] * 2  # when it was there, and with the whole head
+    # With every byte: the end of the request line, and the last bytes for the end of the head.
+    assert buffer.work < len(raw) * (len(line) + 10)

@@ -109,7 +109,7 @@ class Subject:
         """A new connection, which is closed with the server if not before."""
         sock: socket.socket = socket.create_connection(("127.0.0.1", running.port), 10)
         if self.tls is not None:
-            context = ssl.create_default_context(cafile=self.tls.cert_file)
+            context = ssl.create_default_context(cafile=self.tls.cert)
             context.set_alpn_protocols(["h2"] if self.http2 else ["http/1.1"])
             sock = context.wrap_socket(sock, server_hostname="localhost")
         running.keep(sock)

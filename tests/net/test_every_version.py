@@ -10,12 +10,13 @@ import weakref
 import pytest
 
 from sse_server import Event, ServerOptions
-from sse_server.core.hub import HubOptions
-from sse_server.core.log import LogOptions
+from sse_server.core.hub_options import HubOptions
+from sse_server.core.log_options import LogOptions
 from sse_server.core.window import ChannelOptions
 from sse_server.endpoints.cors import CorsOptions
 from sse_server.http.http1 import Http1Options
 from sse_server.net.site import ConnectionOptions
+from sse_server.net.tls import TlsOptions
 from sse_server.wire.flow import CloseReason
 from tests.net.conftest import StartServer
 from tests.net.subjects import Subject, reset
@@ -25,7 +26,12 @@ LARGE = HubOptions(log=LogOptions(channel=ChannelOptions(max_bytes=1 << 30)))
 
 
 def start(start_server: StartServer, subject: Subject, **options: object) -> RunningServer:
-    settings = {"bind": ("127.0.0.1:0",), "drain_seconds": 2.0, "tls": subject.tls, **options}
+    settings = {
+        "bind": ("127.0.0.1:0",),
+        "drain_seconds": 2.0,
+        "tls": subject.tls or TlsOptions(),
+        **options,
+    }
     return start_server(ServerOptions(**settings))  # type: ignore[arg-type] # what a test names
 
 

@@ -71,7 +71,7 @@ REFUSED = {
     "chunk line ended by LF": (400, _post(CHUNKED, body=b"1\na\r\n0\r\n\r\n")),
     "chunk extension without end": (400, _post(CHUNKED, body=b"1;" + b"x" * 9_000)),
     "chunk extension with a bare CR": (400, _post(CHUNKED, body=b"1;\rx\r\na\r\n0\r\n\r\n")),
-    "chunks of one byte": (400, _post(CHUNKED, body=b"1\r\na\r\n" * 9_000)),
+    "chunks of one byte": (400, _post(CHUNKED, body=b"1\r\na\r\n" * 9_000 + b"0\r\n\r\n")),
     "trailer without a colon": (400, _post(CHUNKED, body=b"0\r\nnothing\r\n\r\n")),
     "trailers without end": (431, _post(CHUNKED, body=b"0\r\n" + b"x: y\r\n" * 2_000)),
     "transfer-encoding gzip": (501, _post(b"Transfer-Encoding: gzip")),

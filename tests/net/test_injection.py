@@ -11,16 +11,16 @@ from urllib.parse import quote
 import pytest
 
 from sse_server.wire.parser import EventStreamParser, StreamEvent
-from tests.running_server import RunningServer, run_server
+from tests.running_server import LOOPS, RunningServer, run_server
 
 LINE_ENDS = ["\r", "\n", "\r\n", "\x00", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028",
              "\u2029"]  # fmt: skip
 FORGED = "event: forged{0}data: forged{0}id: forged-1{0}retry: 1{0}{0}"
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[RunningServer]:
-    with run_server("uvloop") as running:
+@pytest.fixture(scope="module", params=LOOPS)
+def running(request: pytest.FixtureRequest) -> Iterator[RunningServer]:
+    with run_server(request.param) as running:
         yield running
 
 
@@ -130,3 +130,26 @@ def test_through_the_path_into_the_answer(running: RunningServer, end: str) -> N
         answer = client.read_answer()
     assert answer.status == 404
     assert "set-cookie" not in answer.fields
+
+
+CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
+
+
+@pytest.mark.parametrize("name", ["event", "id", "key"])
+def test_every_control_character_and_bad_utf_8_in_a_name_is_refused(
+    running: RunningServer, name: str
+) -> None:
+    raw = [quote(f"a{control}b") for control in CONTROLS]
+    raw += ["a%ff", "a%c3", "a%ed%a0%80", "a%c0%8a", "%f8%88%80%80%8a"]  # a surrogate, long forms
+    with running.client() as client:
+        for value in raw:
+            client.post(f"/events/controls?{name}={value}", "body")
+            assert client.read_answer().status == 400, value
+        for control in CONTROLS:
+            body = json.dumps({"channel": "controls", "data": "d", name: f"a{control}b"})
+            client.post("/events", body, "Content-Type: application/json\r\n")
+            assert client.read_answer().status == 400, repr(control)
+        surrogate = f'{{"channel": "controls", "data": "d", "{name}": "a\\ud800"}}'
+        client.post("/events", surrogate, "Content-Type: application/json\r\n")
+        assert client.read_answer().status == 400
+    assert _events(running, "controls") == []

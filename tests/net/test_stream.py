@@ -12,8 +12,8 @@ from typing import cast
 import pytest
 
 from sse_server import Event, ServerOptions
-from sse_server.core.hub import HubOptions
-from sse_server.core.log import LogOptions
+from sse_server.core.hub_options import HubOptions
+from sse_server.core.log_options import LogOptions
 from sse_server.core.subscriber import Subscriber
 from sse_server.core.window import ChannelOptions
 from sse_server.http.chunked import chunked
@@ -21,7 +21,7 @@ from sse_server.http.http1 import Http1Options
 from sse_server.http.response import EventStream, Opened, Response
 from sse_server.net.site import ConnectionOptions, Site
 from sse_server.net.stream import Stream
-from sse_server.wire.flow import CloseReason
+from sse_server.wire.flow import NOTHING, CloseReason
 from tests.net.conftest import StartServer
 from tests.running_server import RunningServer, wait_until
 
@@ -248,6 +248,9 @@ class FakeTransport:
 
 class Source:
     """Remembers that it was paused."""
+
+    delivered = NOTHING
+    followed: list[str] = []  # noqa: RUF012 (never changed)
 
     def __init__(self) -> None:
         self.paused = False

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import threading
@@ -22,12 +23,17 @@ def test_it_announces_when_it_listens_and_returns_when_it_is_told_to_stop() -> N
         asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
 
     thresholds = gc.get_threshold()
+    root = logging.getLogger()
+    configured = (root.level, logging.getLogger("sse_server").level, root.handlers.copy())
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         serve(ServerOptions(bind=("127.0.0.1:0",)), announce)
     finally:
         gc.set_threshold(*thresholds)
         gc.unfreeze()
+        root.setLevel(configured[0])
+        logging.getLogger("sse_server").setLevel(configured[1])
+        root.handlers[:] = configured[2]
         for number, handler in handlers.items():
             signal.signal(number, handler)
     assert announced

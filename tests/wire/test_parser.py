@@ -128,6 +128,13 @@ def test_an_attack_with_an_endless_event_or_line_is_ended(stream: bytes) -> None
                 parser.feed(chunk)
 
 
+@pytest.mark.parametrize("stream", [b"data: xxxx\n\n", b"data: xxxx\r\n\r\n", b"data\ndata:\n\n"])
+def test_an_event_of_just_the_bound_is_read_however_it_arrives(stream: bytes) -> None:
+    for chunks in ([stream], byte_by_byte(stream)):
+        parser = EventStreamParser(max_event_bytes=10)
+        assert len([event for chunk in chunks for event in parser.feed(chunk)]) == 1
+
+
 def test_what_is_not_kept_does_not_count() -> None:
     parser = EventStreamParser(max_event_bytes=100)
     for _ in range(1000):

@@ -1,6 +1,19 @@
 """What a server is put through. A new scenario is one decorated function."""
 
-from bench.load.scenarios import delivery, hardship
-from bench.load.scenarios.registry import SCENARIOS, Scenario
+from bench.load.scenarios import streams  # isort: skip (the order of the imports is that of the runs)
+from bench.load.scenarios import delivery  # isort: skip
+from bench.load.scenarios import channels  # isort: skip
+from bench.load.scenarios import publishing  # isort: skip
+from bench.load.scenarios import hardship  # isort: skip
+from bench.load.scenarios.registry import SCENARIOS, Part, Scenario
 
-__all__ = ["SCENARIOS", "Scenario", "delivery", "hardship"]
+__all__ = [
+    "SCENARIOS",
+    "Part",
+    "Scenario",
+    "channels",
+    "delivery",
+    "hardship",
+    "publishing",
+    "streams",
+]

@@ -1,8 +1,9 @@
-"""Connect, idle, fan-out, latency, replay: what every day asks of a server."""
+"""One channel, many subscribers: what an event costs, and how late it is."""
 
 import time
 
-from bench.load.scenarios.registry import scenario
+from bench.load.scenarios.registry import Part, scenario
+from bench.load.target import Target
 from bench.load.trial import Trial
 
 _DELIVERY = ("us_per_delivery", "deliveries_per_second", "p50_ms", "p99_ms", "p999_ms")
@@ -11,68 +12,46 @@ _SHARES = ("server_percent", "waited_percent", "driver_percent", "events_per_rea
 _MAX_POURED = 40_000
 """A bound against a server that accepts without end; more than any delivers in the time given, so
 that all are measured for equally long."""
+_SIZES = {"100b": 100, "1kb": 1_024, "16kb": 16_384}
 
 
 @scenario(
-    "connect",
-    "all connect at once",
-    "us_per_stream",
-    "bytes_per_stream",
-    "socket_bytes_per_stream",
-    "streams_per_second",
+    "fan-out-one",
+    "fan-out, one event at a time",
+    *_DELIVERY,
+    *_SHARES,
+    part=Part.SHORT,
+    targets=(
+        Target(
+            figure="us_per_delivery",
+            what="µs of CPU per delivery, one event at a time",
+            bound=0.8,
+            peer="nchan",
+        ),
+    ),
 )
-def connect(trial: Trial) -> None:
-    """CPU and memory of a stream: the difference that N streams make to a server that is warm."""
-    count = trial.size.subscribers
-    trial.subscribe(20)
-    before = trial.settled_cost()
-    started = time.monotonic()
-    trial.subscribe(count)
-    seconds = time.monotonic() - started
-    after = trial.settled_cost()
-    trial.figures |= {
-        "us_per_stream": (after.cpu_ns - before.cpu_ns) / 1000 / count,
-        "bytes_per_stream": (after.resident_bytes - before.resident_bytes) / count,
-        "socket_bytes_per_stream": (after.socket_bytes - before.socket_bytes) / count,
-        "streams_per_second": count / seconds,
-    }
-    trial.prove()
-
-
-@scenario("idle", "idle streams, heartbeats included", "cpu_percent", "bytes_per_stream")
-def idle(trial: Trial) -> None:
-    """CPU of streams on which nothing happens; memory again, heartbeats having been written."""
-    start = trial.settled_cost(0.5)
-    trial.subscribe(trial.size.subscribers)
-    before = trial.settled_cost()
-    time.sleep(trial.size.idle_seconds)
-    after = trial.server.cost()
-    trial.figures |= {
-        "cpu_percent": (after.cpu_ns - before.cpu_ns) / 1e7 / trial.size.idle_seconds,
-        "bytes_per_stream": (after.resident_bytes - start.resident_bytes) / trial.size.subscribers,
-    }
-    trial.prove()
-
-
-@scenario("fan-out-one", "fan-out, one event at a time", *_DELIVERY, *_SHARES)
 def fan_out_one(trial: Trial) -> None:
     """The next event is published when everybody has the one before."""
     trial.subscribe(trial.size.subscribers)
     with trial.publisher() as publisher:
-
-        def round_trip() -> None:
-            publisher.publish()
-            trial.wait(publisher.sent)
-
-        for _ in range(3):  # warm: paths, and TCP's windows
-            round_trip()
-        with trial.measuring():
-            deadline = time.monotonic() + trial.size.seconds
-            while time.monotonic() < deadline:
-                round_trip()
+        trial.measure_round_trips(publisher)
 
 
-@scenario("fan-out-full", "fan-out, at full speed", *_DELIVERY, *_SHARES)
+@scenario(
+    "fan-out-full",
+    "fan-out, at full speed",
+    *_DELIVERY,
+    *_SHARES,
+    part=Part.SHORT,
+    targets=(
+        Target(
+            figure="us_per_delivery",
+            what="µs of CPU per delivery, as fast as it accepts",
+            bound=0.1,
+            peer="nchan",
+        ),
+    ),
+)
 def fan_out_full(trial: Trial) -> None:
     """Events are published as fast as they are accepted, and all are waited for.
 
@@ -99,23 +78,89 @@ def fan_out_full(trial: Trial) -> None:
     "p999_ms",
     "us_per_delivery",
     "waited_percent",
+    "driver_percent",
+    part=Part.SHORT,
+    targets=(
+        Target(
+            figure="p99_ms",
+            what="ms until 99 % have it, 1,000 subscribers, 50 events/s",
+            bound=1.1,
+            peer="nchan",
+        ),
+    ),
 )
 def latency(trial: Trial) -> None:
     """Events on schedule; latency counts from when an event was due, not from when it was sent."""
     trial.subscribe(trial.size.few)
-    interval_ns = 1_000_000_000 // trial.size.events_per_second
-    count = int(trial.size.seconds * trial.size.events_per_second)
     with trial.publisher() as publisher:
         for _ in range(3):
             publisher.publish()
         trial.wait(publisher.sent)
         with trial.measuring():
             due_ns = time.monotonic_ns()
-            for _ in range(count):
-                due_ns += interval_ns
+            for _ in range(int(trial.size.seconds * trial.size.events_per_second)):
+                due_ns += 1_000_000_000 // trial.size.events_per_second
                 time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
                 publisher.publish(due_ns)
             trial.wait(publisher.sent)
+
+
+@scenario(
+    "scale",
+    "few streams and many, one event at a time",
+    "us_per_delivery_few",
+    "us_per_delivery",
+    "many_to_few",
+    "p99_ms",
+    "streams",
+    part=Part.PROOF,
+    targets=(
+        Target(
+            figure="many_to_few",
+            what="CPU per delivery at 19,000 streams by that at 1,000",
+            bound=1.3,
+        ),
+        Target(
+            figure="many_to_few",
+            what="CPU per delivery at 19,000 streams by that at 1,000",
+            bound=1.0,
+            peer="nchan",
+        ),
+    ),
+)
+def scale(trial: Trial) -> None:
+    """The same server with few streams, then with as many as its descriptors allow."""
+    trial.subscribe(trial.size.few)
+    with trial.publisher() as publisher:
+        trial.measure_round_trips(publisher)
+    few = trial.figures["us_per_delivery"]
+    trial.begin_part()
+    trial.subscribe(trial.size.many)
+    with trial.publisher() as publisher:
+        trial.measure_round_trips(publisher)
+    trial.figures |= {
+        "us_per_delivery_few": few,
+        "many_to_few": trial.figures["us_per_delivery"] / few,
+        "streams": trial.size.many,
+    }
+
+
+@scenario(
+    "sizes",
+    "event sizes, one at a time",
+    *(f"us_per_delivery_{name}" for name in _SIZES),
+    *(f"p99_ms_{name}" for name in _SIZES),
+    part=Part.PROOF,
+)
+def sizes(trial: Trial) -> None:
+    """Events of 100 bytes, 1 KB and 16 KB to 1,000 subscribers."""
+    trial.subscribe(trial.size.few)
+    with trial.publisher() as publisher:
+        for name, event_bytes in _SIZES.items():
+            publisher.event_bytes = event_bytes
+            trial.measure_round_trips(publisher)
+            for figure in ("us_per_delivery", "p99_ms"):
+                trial.figures[f"{figure}_{name}"] = trial.figures[figure]
 
 
 @scenario(
@@ -125,6 +170,7 @@ def latency(trial: Trial) -> None:
     "us_per_delivery",
     "all_caught_up_ms",
     replays=True,
+    part=Part.SHORT,
 )
 def replay(trial: Trial) -> None:
     """Streams that begin with the oldest event kept, all at once; connecting is in the figures."""

@@ -5,7 +5,7 @@ import threading
 import time
 
 from bench.load.publisher import Publisher
-from bench.load.scenarios.registry import scenario
+from bench.load.scenarios.registry import Part, scenario
 from bench.load.trial import Trial
 
 _MIB = 1024 * 1024
@@ -25,7 +25,7 @@ _ENDS_WITHIN_SECONDS = 30.0
     "us_per_delivery",
     "stalled_closed",
     "closed_after_s",
-    short=False,
+    part=Part.PROOF,
 )
 def slow_readers(trial: Trial) -> None:
     """What streams that nobody reads cost the server, and those that are read.
@@ -82,7 +82,7 @@ def _closed_by_stall_timeout(trial: Trial, descriptors: int) -> dict[str, float]
     "p99_ratio",
     "us_per_delivery",
     "resident_mib",
-    short=False,
+    part=Part.PROOF,
 )
 def stalled_tenth(trial: Trial) -> None:
     """Latencies of nine tenths, alone and beside a tenth that has stopped to read."""
@@ -90,7 +90,7 @@ def stalled_tenth(trial: Trial) -> None:
     stalled = size.subscribers // 10
     trial.subscribe(size.subscribers - stalled)
     with trial.publisher() as publisher:
-        _measure_round_trips(trial, publisher)
+        trial.measure_round_trips(publisher)
         without = trial.figures["p99_ms"]
         before = trial.settled_cost()
         trial.subscribe(stalled, stalls=True, receive_bytes=_SMALL_RECEIVE_BYTES)
@@ -98,24 +98,13 @@ def stalled_tenth(trial: Trial) -> None:
         events = 400_000 // size.event_bytes
         publisher.pour(seconds=60, max_events=events, pipelined=64)
         trial.wait(publisher.sent)
-        _measure_round_trips(trial, publisher)
+        trial.measure_round_trips(publisher)
         resident = trial.server.cost().resident_bytes - before.resident_bytes
     trial.figures |= {
         "p99_ms_without": without,
         "p99_ratio": trial.figures["p99_ms"] / max(without, 1e-3),
         "resident_mib": resident / _MIB,
     }
-
-
-def _measure_round_trips(trial: Trial, publisher: Publisher) -> None:
-    for _ in range(3):
-        publisher.publish()
-        trial.wait(publisher.sent)
-    with trial.measuring():
-        deadline = time.monotonic() + trial.size.seconds
-        while time.monotonic() < deadline:
-            publisher.publish()
-            trial.wait(publisher.sent)
 
 
 @scenario(
@@ -126,6 +115,7 @@ def _measure_round_trips(trial: Trial, publisher: Publisher) -> None:
     "clean_percent",
     "told_percent",
     drains=True,
+    part=Part.SHORT,
 )
 def drain(trial: Trial) -> None:
     """All that was acknowledged arrives, and every stream ends as HTTP ends a response."""
@@ -140,7 +130,7 @@ def drain(trial: Trial) -> None:
     "clean_percent",
     "told_percent",
     drains=True,
-    short=False,
+    part=Part.PROOF,
 )
 def drain_all(trial: Trial) -> None:
     """The same with as many streams as in the other scenarios."""
@@ -191,7 +181,7 @@ def _pour_until_refused(publisher: Publisher) -> None:
     "first_round_mib",
     "second_round_mib",
     "descriptors_left",
-    short=False,
+    part=Part.PROOF,
 )
 def abort(trial: Trial) -> None:
     """What is left of streams that were reset: descriptors, memory, and how long it takes."""

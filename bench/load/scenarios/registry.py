@@ -1,10 +1,23 @@
-"""The register of scenarios."""
+"""The register of scenarios, and the targets that each has."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 
 from bench.load.subjects.base import Subject
+from bench.load.target import Target
 from bench.load.trial import Trial
+
+
+class Part(IntEnum):
+    """The smallest measurement that a scenario is part of; the larger ones have it too."""
+
+    SHORT = 0
+    """`--short`: every delivery proved in seconds."""
+    BENCH = 1
+    """`make bench`: the figures of every day."""
+    PROOF = 2
+    """`make proof`: everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,13 +27,14 @@ class Scenario:
     name: str
     title: str
     shown: tuple[str, ...]
+    """A figure that only some servers have is left open for the others."""
     run: Callable[[Trial], None]
     replays: bool = False
     """Whether it is only for servers that keep events."""
     drains: bool = False
     """Whether it is only for servers that end their streams themselves."""
-    short: bool = True
-    """Whether it is quick enough for `--short`."""
+    part: Part = Part.BENCH
+    targets: tuple[Target, ...] = ()
 
     def suits(self, subject: Subject) -> bool:
         """Whether there is anything to measure."""
@@ -37,7 +51,8 @@ def scenario(
     *shown: str,
     replays: bool = False,
     drains: bool = False,
-    short: bool = True,
+    part: Part = Part.BENCH,
+    targets: tuple[Target, ...] = (),
 ) -> Callable[[Callable[[Trial], None]], Callable[[Trial], None]]:
     """Enter a function into the registry; it fills `trial.figures`."""
 
@@ -49,7 +64,8 @@ def scenario(
             run=run,
             replays=replays,
             drains=drains,
-            short=short,
+            part=part,
+            targets=targets,
         )
         return run
 

@@ -1,6 +1,7 @@
 """What the bench has to know about a server."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,8 @@ class Subject(Protocol):
     name: str
     replays: bool
     """Whether it keeps events for those who join later."""
+    batches: bool
+    """Whether one request can publish many events."""
     drains: bool
     """Whether it ends its streams itself when it is told to stop."""
     stall_timeout_seconds: float | None
@@ -28,12 +31,16 @@ class Subject(Protocol):
         """What starts it in the foreground, on 127.0.0.1; the folder is for its configuration."""
         ...
 
-    def subscribe_request(self, channel: str, *, replay: bool = False) -> bytes:
-        """A GET for the stream of a channel: from now on, or from the oldest event kept."""
+    def subscribe_request(self, *channels: str, replay: bool = False) -> bytes:
+        """A GET for the stream of channels: from now on, or from the oldest event kept."""
         ...
 
     def publish_request(self, channel: str, data: bytes) -> bytes:
         """A POST of one event."""
+        ...
+
+    def batch_request(self, events: Sequence[tuple[str, bytes]]) -> bytes:
+        """A POST of many events, each with its channel; their data is JSON."""
         ...
 
 

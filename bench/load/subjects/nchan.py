@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.load.descriptors import max_descriptors
@@ -30,7 +31,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    nchan_shared_memory_size 256M;
+    nchan_shared_memory_size 1024M;
     nchan_message_buffer_length 10000;
     nchan_message_timeout 5m;
     server {{
@@ -42,6 +43,15 @@ http {{
         location ~ ^/subscribe/(\\w+)$ {{
             nchan_subscriber eventsource;
             nchan_channel_id $1;
+            nchan_subscriber_first_message newest;
+            nchan_eventsource_ping_interval 15;
+            nchan_eventsource_ping_event "";
+            nchan_eventsource_ping_comment ping;
+        }}
+        location ~ ^/several/([\\w,]+)$ {{
+            nchan_subscriber eventsource;
+            nchan_channel_id $1;
+            nchan_channel_id_split_delimiter ",";
             nchan_subscriber_first_message newest;
             nchan_eventsource_ping_interval 15;
             nchan_eventsource_ping_event "";
@@ -67,6 +77,7 @@ class Nchan:
 
     name = "nchan"
     replays = True
+    batches = False
     drains = True
     stall_timeout_seconds: float | None = None
 
@@ -94,13 +105,19 @@ class Nchan:
                 folder=folder,
                 port=port,
                 descriptors=descriptors,
-                connections=descriptors - 50,
+                # With less than a sixteenth of them free, nginx closes those that have just come.
+                connections=descriptors * 2,
             )
         )
         return [_nginx() or "nginx", "-p", str(folder), "-c", str(path), "-e", "stderr"]
 
-    def subscribe_request(self, channel: str, *, replay: bool = False) -> bytes:
-        return get_stream(f"/{'replay' if replay else 'subscribe'}/{channel}")
+    def subscribe_request(self, *channels: str, replay: bool = False) -> bytes:
+        if len(channels) > 1:
+            return get_stream(f"/several/{','.join(channels)}")
+        return get_stream(f"/{'replay' if replay else 'subscribe'}/{channels[0]}")
 
     def publish_request(self, channel: str, data: bytes) -> bytes:
         return post(f"/publish/{channel}", data)
+
+    def batch_request(self, events: Sequence[tuple[str, bytes]]) -> bytes:
+        raise ValueError("nchan takes one event at a time")

@@ -1,6 +1,7 @@
 """Node's http module, the broadcaster that guides show."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.load.request import get_stream, post
@@ -14,6 +15,7 @@ class Node:
 
     name = "node"
     replays = False
+    batches = False
     drains = False
     stall_timeout_seconds: float | None = None
 
@@ -26,10 +28,13 @@ class Node:
     def command(self, port: int, folder: Path) -> list[str]:
         return ["node", str(_SCRIPT), str(port)]
 
-    def subscribe_request(self, channel: str, *, replay: bool = False) -> bytes:
+    def subscribe_request(self, *channels: str, replay: bool = False) -> bytes:
         if replay:
             raise ValueError("the node broadcaster does not replay")
-        return get_stream(f"/events/{channel}")
+        return get_stream(f"/events/{','.join(channels)}")
 
     def publish_request(self, channel: str, data: bytes) -> bytes:
         return post(f"/events/{channel}", data)
+
+    def batch_request(self, events: Sequence[tuple[str, bytes]]) -> bytes:
+        raise ValueError("the node broadcaster takes one event at a time")

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.load.request import get_stream, post
@@ -13,6 +14,7 @@ class SseServer:
 
     name = "sse_server"
     replays = True
+    batches = True
     drains = True
     stall_timeout_seconds: float | None = 30.0
 
@@ -30,8 +32,14 @@ class SseServer:
     def command(self, port: int, folder: Path) -> list[str]:
         return [sys.executable, "-m", "sse_server", "serve", "--bind", f"127.0.0.1:{port}"]
 
-    def subscribe_request(self, channel: str, *, replay: bool = False) -> bytes:
-        return get_stream(f"/events/{channel}" + ("?last_event_id=earliest" if replay else ""))
+    def subscribe_request(self, *channels: str, replay: bool = False) -> bytes:
+        if len(channels) == 1:
+            return get_stream(f"/events/{channels[0]}" + ("?last_event_id=earliest" * replay))
+        return get_stream("/events?" + "&".join(f"channel={channel}" for channel in channels))
 
     def publish_request(self, channel: str, data: bytes) -> bytes:
         return post(f"/events/{channel}", data)
+
+    def batch_request(self, events: Sequence[tuple[str, bytes]]) -> bytes:
+        lines = [b'{"channel":"%s","data":%s}' % (name.encode(), data) for name, data in events]
+        return post("/events", b"\n".join(lines), kind="application/x-ndjson")

@@ -12,7 +12,7 @@ outsiders can still come in by three ways, and a request that shows signs of one
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from ipaddress import IPv6Address, ip_address
 
 from sse_server.errors import ConfigurationError, Forbidden, quoted
@@ -51,8 +51,12 @@ def is_loopback(host: str) -> bool:
     return address.is_loopback
 
 
-def check_bind(host: str | None, *, allow_anonymous: bool) -> None:
+def check_bind(
+    host: str | None, *, allow_anonymous: bool, setting: str = "ServerOptions.bind"
+) -> None:
     """Refuse to listen where strangers are; `host` without brackets, None for a Unix socket.
+
+    `setting` is what says so.
 
     Raises:
         ConfigurationError: `host` is not loopback, and nothing says that this is meant.
@@ -60,7 +64,7 @@ def check_bind(host: str | None, *, allow_anonymous: bool) -> None:
     if allow_anonymous or host is None or is_loopback(host):
         return
     raise ConfigurationError(
-        setting="--bind",
+        setting=setting,
         problem=f"{quoted(host)} can be reached from elsewhere, and nobody has to say who they are",
         mend=(
             "bind to 127.0.0.1 or a Unix socket, or add --allow-anonymous on a closed network or "
@@ -72,11 +76,22 @@ def check_bind(host: str | None, *, allow_anonymous: bool) -> None:
 class AnonymousGuard:
     """Looks at every request that does not say who it is from."""
 
-    __slots__ = ("_allow_anonymous", "_origins")
+    __slots__ = ("_allow_anonymous", "_foreign", "_origins")
 
-    def __init__(self, *, allow_anonymous: bool, origins: Collection[str] = ()) -> None:
-        """`allow_anonymous`: everything passes. `origins` are not foreign."""
+    def __init__(
+        self,
+        *,
+        allow_anonymous: bool,
+        origins: Collection[str] = (),
+        foreign: Callable[[bytes], None] = lambda _origin: None,
+    ) -> None:
+        """`allow_anonymous`: everything passes. `origins` are not foreign.
+
+        `foreign` is told of other pages' origins, whether their requests are refused here or their
+        answers by the browser.
+        """
         self._allow_anonymous = allow_anonymous
+        self._foreign = foreign
         self._origins = frozenset(origin.encode() for origin in origins)
 
     def check(self, request: Request) -> None:
@@ -85,8 +100,12 @@ class AnonymousGuard:
         Raises:
             Forbidden: it shows signs of coming from elsewhere.
         """
-        if self._allow_anonymous or request.path in OPEN_PATHS:
-            return
+        if self._allow_anonymous:
+            self._look_at_origin(request)
+        elif request.path not in OPEN_PATHS:
+            self._check_signs(request)
+
+    def _check_signs(self, request: Request) -> None:
         host = origin = None
         for name, value in request.headers:
             if name == b"host":
@@ -106,13 +125,25 @@ class AnonymousGuard:
             raise Forbidden(
                 f"the request's Host is {named}, and anonymous use is for localhost only; {_MEND}"
             )
-        if origin is None or origin in self._origins or request.method in _SAFE_METHODS:
+        if origin is None or origin in self._origins or not _is_foreign(origin, host):
             return
-        if _is_foreign(origin, host):
+        self._foreign(origin)
+        if request.method not in _SAFE_METHODS:
             raise Forbidden(
                 f"the request comes from a page of {quoted(origin.decode('latin-1'))}, and "
                 f"anonymous use is for the server's own pages; {_MEND}"
             )
+
+    def _look_at_origin(self, request: Request) -> None:
+        """Tell of a page of another origin: nothing refuses it here, but its browser does."""
+        origin = request.header(b"origin")
+        if origin is None or origin in self._origins:
+            return
+        # Behind a proxy Host may be anything. Browsers say themselves whose page it is.
+        if request.header(b"sec-fetch-site") == b"same-origin":
+            return
+        if _is_foreign(origin, request.header(b"host") or b""):
+            self._foreign(origin)
 
 
 def _is_own_host(host: bytes) -> bool:

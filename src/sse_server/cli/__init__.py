@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from sse_server._version import __version__
 from sse_server.cli.exits import EXIT_USAGE
+from sse_server.cli.interleaved import InterleavedParser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_COMMANDS = ("serve",)
+_COMMANDS = ("serve", "check_config", "publish", "tail")
 """Modules of this package."""
 
 
@@ -38,7 +39,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="sse-server", description="A Server-Sent Events server.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"sse-server {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", required=True, metavar="COMMAND", parser_class=InterleavedParser
+    )
     for name in _COMMANDS:
         module = import_module(f"sse_server.cli.{name}")
         module.add_to(commands)

@@ -6,6 +6,7 @@ a stream alone says whether it has been told, and nothing tells the same gap twi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -49,6 +50,15 @@ class Gap:
             "lost": self.lost,
         }
         return own_event(b"gap", orjson.dumps(data), positions.encode(self.at))
+
+
+class ToldGap(NamedTuple):
+    """A gap that some streams were told, for whoever writes it down."""
+
+    windows: Sequence[Window]
+    reason: str
+    lost: int | None
+    streams: int
 
 
 def reason(window: Window) -> str:

@@ -112,7 +112,7 @@ class Group:
             self._drop(lane)
             return
         other = self.open
-        if other is lane or len(lane.members) * 2 > self.lane_size:
+        if other is lane or lane.cost * 2 > self.lane_size:
             return
         newest = self.newest
         if lane.place < newest:
@@ -120,9 +120,9 @@ class Group:
         if other is None or other.queued or other.visiting or other.place < newest:
             self.open = lane
             return
-        if len(lane.members) > len(other.members):
+        if lane.cost > other.cost:
             lane, other = other, lane
-        if len(lane.members) + len(other.members) > self.lane_size:
+        if lane.cost + other.cost > self.lane_size:
             self.open = lane
             return
         self._move(lane, other)
@@ -134,6 +134,7 @@ class Group:
     def _move(self, lane: Lane, other: Lane) -> None:
         """Let all who stand in one lane stand in another, and drop the first."""
         for member in lane.members:
+            member.take(lane.sent)
             if isinstance(member, Bundle):
                 other.add_bundle(member, lane.told)
             else:

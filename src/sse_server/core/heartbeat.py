@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sse_server.core.lane import Lane
     from sse_server.core.pump import Pump
 
+_NEVER = -1  # the bucket of all lanes when there are no heartbeats
 _GOLDEN = 0.618  # its multiples, taken modulo 1, are as far apart as can be
 
 
@@ -24,24 +25,31 @@ class Heartbeats:
 
     def __init__(self, interval_seconds: float, now: float) -> None:
         """No stream is silent for longer than `interval_seconds`; infinite: there are none."""
+        self._phase = 0.0
+        self._buckets: dict[int, dict[Lane, None]] = {}
+        self._second = int(now)  # the first that has not been looked at
+        self.sent = 0
+        self.change_interval(interval_seconds)
+
+    def change_interval(self, interval_seconds: float) -> None:
+        """Go on with another interval, for all lanes at once."""
         # Early by up to a quarter: over that, lanes that were written to at once are spread, but
         # for a second, as a bucket is looked at when its second begins.
         self.shortest = interval_seconds * 0.75
         self._earliest = min(self.shortest + 1, interval_seconds)
         self._spread = max(0.0, interval_seconds * 0.25 - 1)
-        self._phase = 0.0
-        self._buckets: dict[int, dict[Lane, None]] = {}
-        self._second = int(now)  # the first that has not been looked at
-        self.sent = 0
+        buckets, self._buckets = self._buckets, {}
+        for bucket in buckets.values():
+            for lane in bucket:
+                self._put(lane, lane.wrote_at)
 
     def add(self, lane: Lane) -> None:
         """Watch over a lane that was written to at `wrote_at`, until it is empty.
 
         Again when that is earlier than it was, because members have come from another lane.
         """
-        if self.shortest != inf:
-            self.forget(lane)
-            self._put(lane, lane.wrote_at)
+        self.forget(lane)
+        self._put(lane, lane.wrote_at)
 
     def forget(self, lane: Lane) -> None:
         """A lane is gone: what it holds is not to stay until it would have been due."""
@@ -61,6 +69,10 @@ class Heartbeats:
                 self._put(lane, now if is_due else lane.wrote_at)
 
     def _put(self, lane: Lane, written_at: float) -> None:
+        if self.shortest == inf:
+            lane.beats_at = _NEVER
+            self._buckets.setdefault(_NEVER, {})[lane] = None
+            return
         self._phase = (self._phase + _GOLDEN) % 1.0
         due = written_at + self._earliest + self._spread * self._phase
         lane.beats_at = max(self._second, int(due))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sse_server.core.arrange import arrange
@@ -11,14 +10,17 @@ from sse_server.core.channel import Channel
 from sse_server.core.directory import Directory
 from sse_server.core.group import Group, GroupKey
 from sse_server.core.heartbeat import Heartbeats
-from sse_server.core.log import Log, LogOptions
+from sse_server.core.hub_options import HubOptions
+from sse_server.core.log import Log
 from sse_server.core.presence import Presence, presence_channel
+from sse_server.core.pressure import is_too_high
 from sse_server.core.pump import Pump
 from sse_server.core.reading import known_count
 from sse_server.core.stall import Stalls
-from sse_server.core.start import begin
+from sse_server.core.start import EARLIEST, begin
 from sse_server.core.subscriber import Subscriber
-from sse_server.core.window import FRAME_OVERHEAD_BYTES, Mark
+from sse_server.core.traffic import Traffic
+from sse_server.core.window import Mark
 from sse_server.wire.encoder import encode, frame
 from sse_server.wire.event import Priority
 
@@ -28,27 +30,6 @@ if TYPE_CHECKING:
     from sse_server.wire.event import Event
     from sse_server.wire.flow import CloseReason, Framing, Sink
     from sse_server.wire.position import Positions
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubOptions:
-    """How the hub keeps and delivers."""
-
-    log: LogOptions = field(default_factory=LogOptions)
-    lane_size: int = 512
-    """Members served in one step: 3.5 ms of writes, during which nothing else runs."""
-    writes_per_run: int = 512
-    """Writes after which the loop may take in publishes and handshakes."""
-    beside_limit: int = 16
-    """So many subscribers may follow a channel by themselves, beside the group of another channel
-    of theirs: publishing to it touches each of them."""
-    heartbeat_seconds: float = 15.0
-    """No stream is silent for longer. Below what closes silent connections: nginx and AWS load
-    balancers 60 s, Cloudflare 100 s. Infinite: no heartbeats."""
-    stall_timeout_seconds: float = 30.0
-    """A stream whose client has taken nothing for so long while something waited is closed."""
-    publish_wait_seconds: float = 0.1
-    """When those who wait for the pump are further behind, publishers are answered later."""
 
 
 class Hub:
@@ -72,6 +53,7 @@ class Hub:
         self.presence = Presence()
         self.subscribers = 0
         self.opened = 0
+        self.reconnected = 0  # of them, those that came with a position
         self.published = 0
         self.pauses = 0
         self.closed: Counter[CloseReason] = Counter()
@@ -79,6 +61,7 @@ class Hub:
         self._channels: dict[str, Channel] = {}  # those that somebody follows
         self._groups: dict[GroupKey, Group] = {}
         self._combinations: Counter[tuple[str, ...]] = Counter()  # of the groups
+        self.traffic = Traffic(options.busiest_channels)
         self.directory = Directory(self.log, self._channels)
 
     @property
@@ -100,7 +83,13 @@ class Hub:
         if event.key is not None or event.priority is not Priority.NORMAL:
             mark = Mark(event.priority is Priority.LOW, event.key)
         log.append(window, offset, block, self.clock(), mark)
+        tally = window.tally
+        if tally is None:
+            tally = window.tally = self.traffic.tally(channel)
+        tally.events += 1
         self.published += 1
+        if self.published >= self.traffic.sample_at:
+            self.traffic.sample(channel, self.published)
 
     def subscribe(
         self,
@@ -124,6 +113,8 @@ class Hub:
         subscriber = Subscriber(sink, beginning)
         self.subscribers += 1
         self.opened += 1
+        if last_id is not None and last_id != EARLIEST:
+            self.reconnected += 1
         self._enter(subscriber, followed, framing, tells_positions=tells_positions)
         return subscriber
 
@@ -175,25 +166,8 @@ class Hub:
         self.stalls.forget(subscriber)
 
     def must_wait(self, channel: str, size: int) -> bool:
-        """Whether a publisher of `size` bytes to `channel` has to wait until the pump is dry.
-
-        Who waits for the pump must not lose anything, so publishing waits when it has waited for
-        long, and when what it has not read comes near what the window holds.
-        """
-        pump, log = self.pump, self.log
-        if pump.busy_since is None:
-            return False
-        if self.clock() - pump.busy_since > self.options.publish_wait_seconds:
-            return True
-        if (pump.unread_bytes + size) * 2 > log.options.max_bytes:
-            return True
-        window = log.windows.get(channel)
-        if window is None or not window.followed or window.options.ephemeral:
-            return False
-        unread = len(window.offsets) - window.index(pump.dry_at)
-        return unread * 2 > window.options.max_frames or (
-            (unread * (window.longest + FRAME_OVERHEAD_BYTES) + size) * 2 > window.options.max_bytes
-        )
+        """Whether a publisher of `size` bytes to `channel` has to wait until the pump is dry."""
+        return is_too_high(self, channel, size)
 
     def expire(self) -> float | None:
         """Evict what is too old; returns when to be called again, in the clock's seconds."""
@@ -205,6 +179,14 @@ class Hub:
         self.expire()
         self.heartbeats.beat(self.pump, now)
         self.stalls.sweep(now)
+        for channel in self.traffic.look(now):
+            self.log.count_anew(channel)
+
+    def reload(self, options: HubOptions) -> None:
+        """Go on with other options; they differ from the old ones in what is reloadable."""
+        self.options = options
+        self.heartbeats.change_interval(options.heartbeat_seconds)
+        self.stalls.timeout_seconds = options.stall_timeout_seconds
 
     def when_caught_up(self, call: Callable[[], None]) -> None:
         """Call this once, when nobody waits for the pump."""

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sse_server.wire.flow import NOTHING
+
 if TYPE_CHECKING:
     from sse_server.core.bundle import Bundle
     from sse_server.core.group import Group
     from sse_server.core.pump import Pump
     from sse_server.core.subscriber import Subscriber
-    from sse_server.wire.flow import Bundler
+    from sse_server.wire.flow import Bundler, Sent
 
 _BUNDLED_PER_WRITE = 32  # so many further streams of a bundle cost as much as a write (7 µs)
 
@@ -24,18 +26,21 @@ _BUNDLED_PER_WRITE = 32  # so many further streams of a bundle cost as much as a
 class Lane:
     """At most `group.lane_size` members that stand at one place."""
 
-    __slots__ = ("beats_at", "bundles", "deliveries", "group", "members", "place", "queued", "seen",
-                 "seen_before", "told", "visiting", "wrote_at")  # fmt: skip
+    __slots__ = ("beats_at", "bundles", "group", "members", "place", "queued", "seen",
+                 "seen_before", "sent", "sent_before", "streams", "told", "visiting",
+                 "wrote_at")  # fmt: skip
 
     def __init__(self, group: Group, place: int, seen: int, now: float) -> None:
         """An empty lane at `place`, up to which the group's windows have had `seen` frames."""
         self.group = group
         self.members: list[Subscriber | Bundle] = []
         self.bundles: dict[Bundler, Bundle] = {}  # among the members: one of each connection
-        self.deliveries = 0  # subscribers, in bundles or not
+        self.streams = 0  # subscribers, in bundles or not
         self.place = place
         self.seen = seen
         self.seen_before = seen  # before the visit that is going on
+        self.sent: Sent = NOTHING  # to each member that stood here all the time
+        self.sent_before = self.sent
         self.queued = False
         self.visiting = False
         self.told = place  # no member was sent an older id last
@@ -46,15 +51,16 @@ class Lane:
     def cost(self) -> int:
         """What a visit takes, in writes."""
         writes = len(self.members)
-        return writes + (self.deliveries - writes) // _BUNDLED_PER_WRITE
+        return writes + (self.streams - writes) // _BUNDLED_PER_WRITE
 
     def add(self, member: Subscriber | Bundle, told: int) -> None:
         """Let a member stand here that has, like the lane, all there is for its group."""
         self.told = min(self.told, told)
-        self.deliveries += member.size
+        self.streams += member.size
         member.lane = self
         member.slot = len(self.members)
         self.members.append(member)
+        member.since = self.sent
         member.place = max(member.place, self.place)
 
     def add_bundle(self, bundle: Bundle, told: int) -> None:
@@ -72,9 +78,10 @@ class Lane:
         if last is not member:
             last.slot = member.slot
             self.members[member.slot] = last
-        self.deliveries -= member.size
+        self.streams -= member.size
         member.lane = None
         member.seen = self.seen_of(member)
+        member.take(self.sent_of(member))
 
     def settle(self) -> None:
         """A member has left."""
@@ -84,6 +91,11 @@ class Lane:
         """Frames of the group's windows up to the place at which a member is."""
         unvisited = self.visiting and member.place < self.place
         return self.seen_before if unvisited else self.seen
+
+    def sent_of(self, member: Subscriber | Bundle) -> Sent:
+        """What has been sent to a member that stood here all the time."""
+        unvisited = self.visiting and member.place < self.place
+        return self.sent_before if unvisited else self.sent
 
     def run(self, pump: Pump) -> int:
         """Bring the members on by one burst; returns the number of writes."""
@@ -102,35 +114,34 @@ class Lane:
         self.told = burst.last
         self.seen_before = self.seen
         self.seen = burst.seen
-        cost = self.cost
-        pump.count(burst, self._write(burst.data, burst.place, pump.now))
+        frames, size = self.sent_before = self.sent
+        self.sent = (frames + burst.frames, size + len(burst.data))
+        cost, writes, streams = self.cost, len(self.members), self.streams
+        self._write(burst.data, burst.place, pump.now)
+        pump.count(burst, streams, writes)
         if burst.cut or log.newest != burst.newest:
             pump.enqueue(self)
         else:
             group.settle(self)
         return 1 + cost
 
-    def _write(self, data: bytes, place: int, now: float) -> int:
-        """Send the same to every member, each of which may leave from inside any write.
-
-        Returns how many subscribers it was for.
-        """
+    def _write(self, data: bytes, place: int, now: float) -> None:
+        """Send the same to every member, each of which may leave from inside any write."""
         self.wrote_at = now
         self.place = place
         self.visiting = True
-        deliveries = self.deliveries
         for member in self.members.copy():
             if member.lane is self:
                 member.place = place
                 member.write(data)
         self.visiting = False
-        return deliveries
 
     def _beat(self, pump: Pump) -> int:
         """Nothing to read: go with the log, and say that the stream lives when it is time to."""
         group = self.group
         newest = pump.log.newest
         self.seen_before = self.seen
+        self.sent_before = self.sent
         if pump.now < self.wrote_at + group.hub.heartbeats.shortest:
             self.place = newest
             group.settle(self)
@@ -138,7 +149,8 @@ class Lane:
         data = group.heartbeat(newest, moved=newest > self.told)
         self.told = newest
         cost = self.cost
-        group.hub.heartbeats.sent += self._write(data, newest, pump.now)
+        group.hub.heartbeats.sent += self.streams
+        self._write(data, newest, pump.now)
         group.settle(self)
         return 1 + cost
 

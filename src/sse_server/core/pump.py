@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from sse_server.core.gap import ToldGap
+from sse_server.core.histogram import SECONDS, Histogram
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from sse_server.core.log import Burst, Log
+
+
+_MAX_TOLD_GAPS = 64
 
 
 class Turn(Protocol):
@@ -39,10 +45,12 @@ class Pump:
         "dry_at",
         "frames",
         "gaps",
+        "latency",
         "log",
         "lost",
         "now",
         "skipped",
+        "told_gaps",
     )
 
     def __init__(
@@ -61,12 +69,16 @@ class Pump:
         self.dry_at = log.newest  # everybody who waits for a turn has read up to here
         self._dry_bytes = 0
         self.bursts = 0  # writes to members
-        self.frames = 0  # deliveries: frames times members
+        self.frames = 0  # deliveries: frames times streams
         self.bytes = 0
         self.gaps = 0  # gaps told
         self.lost = 0  # frames that the gaps told of, where known
         self.skipped = 0  # frames left out for who lagged; among those that gaps told of
         self.conflated = 0  # frames left out because a later one superseded them
+        # From the first turn after it was dry until it is again, where something was published.
+        self.latency = Histogram(SECONDS)
+        # The newest of them, until somebody takes them away.
+        self.told_gaps: deque[ToldGap] = deque(maxlen=_MAX_TOLD_GAPS)
 
     @property
     def is_dry(self) -> bool:
@@ -77,6 +89,11 @@ class Pump:
     def unread_bytes(self) -> int:
         """At most so much has been appended that somebody who waits has not read."""
         return self.log.appended_bytes - self._dry_bytes
+
+    @property
+    def waiting(self) -> Collection[Turn]:
+        """Who waits for a turn."""
+        return self._queue
 
     def enqueue(self, turn: Turn) -> None:
         """Give it a turn. The caller has seen that it is not queued, or it has just begun one."""
@@ -109,22 +126,26 @@ class Pump:
         else:
             call()
 
-    def count(self, burst: Burst, members: int) -> None:
-        """Count a burst that went to so many."""
-        self.bursts += members
-        self.frames += burst.frames * members
-        self.bytes += len(burst.data) * members
+    def count(self, burst: Burst, streams: int, writes: int) -> None:
+        """Count a burst that so many writes brought to so many streams."""
+        self.bursts += writes
+        self.frames += burst.frames * streams
+        self.bytes += len(burst.data) * streams
         for gap in burst.gaps:
-            self.gaps += members
-            self.lost += (gap.lost or 0) * members
-        self.skipped += burst.skipped * members
-        self.conflated += burst.conflated * members
+            self.gaps += streams
+            self.lost += (gap.lost or 0) * streams
+            self.told_gaps.append(ToldGap(gap.windows, gap.reason, gap.lost, streams))
+        self.skipped += burst.skipped * streams
+        self.conflated += burst.conflated * streams
 
     def _run_dry(self) -> None:
-        self.log.forget_bursts()
+        log = self.log
+        log.forget_bursts()
+        if log.appended_bytes != self._dry_bytes and self.busy_since is not None:
+            self.latency.observe(self._clock() - self.busy_since)
         self.busy_since = None
-        self.dry_at = self.log.newest
-        self._dry_bytes = self.log.appended_bytes
+        self.dry_at = log.newest
+        self._dry_bytes = log.appended_bytes
         waiters = self._dry_waiters
         self._dry_waiters = []
         for call in waiters:

@@ -8,22 +8,28 @@ from sse_server.core.policy import LagPolicy
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sse_server.core.subscriber import Subscriber
 
 
 class Stalls:
     """Ends who takes nothing for too long, or lags where that is not allowed."""
 
-    __slots__ = ("_timeout", "_watched")
+    __slots__ = ("_watched", "timeout_seconds")
 
     def __init__(self, timeout_seconds: float) -> None:
-        self._timeout = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         # Since when nothing was taken, and how much the transport held back then.
         self._watched: dict[Subscriber, tuple[float, int]] = {}
 
     def __len__(self) -> int:
         """Subscribers that are paused."""
         return len(self._watched)
+
+    def __iter__(self) -> Iterator[Subscriber]:
+        """They, the one that was paused first first."""
+        return iter(self._watched)
 
     def watch(self, subscriber: Subscriber, now: float) -> None:
         """It has been paused."""
@@ -41,7 +47,7 @@ class Stalls:
             unsent = subscriber.sink.unsent
             if unsent < held:
                 self._watched[subscriber] = (now, unsent)
-            elif now - since >= self._timeout:
+            elif now - since >= self.timeout_seconds:
                 subscriber.close(CloseReason.SLOW)
                 continue
             if subscriber.policy.lag is LagPolicy.DISCONNECT and subscriber.lags:

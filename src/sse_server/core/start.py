@@ -30,6 +30,8 @@ class Start:
     """A gap to be told before anything else."""
     closes: bool = False
     """The stream ends with that gap."""
+    reason: str = ""
+    """Of that gap."""
 
 
 class Beginning(NamedTuple):
@@ -80,7 +82,7 @@ def _begin_with_gap(
     closes = strictest(windows).after_gap is AfterGap.CLOSE
     gap = Gap(windows=windows, at=place, requested=last_id, reason=reason, lost=None)
     until = max([place, *forgiven.values()])
-    start = Start(forgiven, until, gap.block(positions, newest), closes)
+    start = Start(forgiven, until, gap.block(positions, newest), closes, reason)
     return Beginning(place, count(windows, place), start)
 
 

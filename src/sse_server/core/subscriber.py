@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sse_server.core.gap import ToldGap
 from sse_server.core.lag import pending, read_lagging
 from sse_server.core.policy import AfterGap, LagPolicy, Policy, strictest
 from sse_server.core.reading import UNKNOWN_COUNT, losers, read, read_lossy
-from sse_server.wire.flow import CloseReason
+from sse_server.wire.flow import NOTHING, CloseReason
 
 if TYPE_CHECKING:
     from sse_server.core.bundle import Bundle
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from sse_server.core.pump import Pump
     from sse_server.core.start import Beginning
     from sse_server.core.window import Window
-    from sse_server.wire.flow import Sink
+    from sse_server.wire.flow import Sent, Sink
 
 
 class Subscriber:
@@ -46,6 +47,8 @@ class Subscriber:
         "place",
         "queued",
         "seen",
+        "sent",
+        "since",
         "sink",
         "slot",
         "slow",
@@ -65,6 +68,8 @@ class Subscriber:
         self.place = beginning.place
         self.seen = beginning.seen  # frames of its windows up to its place; set on leaving a lane
         self.start = beginning.start
+        self.sent: Sent = NOTHING  # up to when it came into its lane
+        self.since: Sent = NOTHING  # what its lane had been sent then
         self.lane: Lane | Bundle | None = None
         self.slot = 0  # its index there
         self.queued = False
@@ -83,9 +88,20 @@ class Subscriber:
         """All it reads."""
         group = self.group
         assert group is not None
-        if not self.beside:
-            return group.windows
-        return (*group.windows, *[channel.window for channel in self.beside])
+        own = [channel.window for channel in self.beside]
+        return (*group.windows, *own) if own else group.windows
+
+    @property
+    def delivered(self) -> Sent:
+        """Source: frames and bytes that it was sent, heartbeats aside."""
+        if self.lane is not None:
+            self.take(self.lane.sent)
+        return self.sent
+
+    @property
+    def followed(self) -> list[str]:
+        """Source: the channels it follows; none when it is gone."""
+        return [channel.window.name for channel in self.channels]
 
     @property
     def policy(self) -> Policy:
@@ -138,6 +154,14 @@ class Subscriber:
             self.leave_lane()
         self.go_on()
 
+    def take(self, sent: Sent) -> None:
+        """Count what it was sent in its lane, which has been sent so much by now."""
+        since = self.since
+        if sent is not since:
+            frames, size = self.sent
+            self.sent = (frames + sent[0] - since[0], size + sent[1] - since[1])
+            self.since = sent
+
     def step_out(self) -> None:
         """A frame for it alone is about to be appended: walk from here."""
         if self.lane is not None:
@@ -173,12 +197,14 @@ class Subscriber:
             return 1
         burst = self._read(pump.log, group)
         if burst is None:
-            self._stand(group, pump.log.newest, self.place)
+            # It was paused, say, and its place may be beyond the last id that it was sent.
+            self._stand(group, pump.log.newest, told=0)
             return 1
         self.place = burst.place
         if self.start is not None and burst.place >= self.start.until:
             self.start = None
-        pump.count(burst, 1)
+        pump.count(burst, 1, 1)
+        self.sent = (self.sent[0] + burst.frames, self.sent[1] + len(burst.data))
         self.write(burst.data)
         if burst.closes:
             self.close(CloseReason.GAP)
@@ -197,6 +223,7 @@ class Subscriber:
         if not start.forgiven:
             self.start = None  # what follows is the same for all who stand here
         pump.gaps += 1
+        pump.told_gaps.append(ToldGap(group.windows, start.reason, None, 1))
         self.write(group.framing([gap]))
         if start.closes:
             self.close(CloseReason.GAP)

@@ -8,9 +8,13 @@ cut off when it is more than half of the list, so that eviction costs O(1) in th
 from bisect import bisect_right
 from dataclasses import dataclass
 from sys import maxsize
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from sse_server.core.policy import AfterGap, LagPolicy
+from sse_server.options import Bounds, Options
+
+if TYPE_CHECKING:
+    from sse_server.core.traffic import Tally
 
 FRAME_OVERHEAD_BYTES = 130
 """What a frame costs beside its text: bytes object 33, offset 32, time 24, three list slots 24, and
@@ -21,14 +25,14 @@ _MIN_CUT = 64  # below this many dead slots, moving the rest of the list is not 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelOptions:
+class ChannelOptions(Options):
     """How much of a channel stays in memory; the first bound reached wins."""
 
-    max_frames: int = 10_000
+    max_frames: Annotated[int, Bounds(1, 100_000_000)] = 10_000
     """The oldest leave first. `max_frames = 100` is "the last 100"."""
-    max_age_seconds: float | None = 300.0
+    max_age_seconds: Annotated[float | None, Bounds(0.001, 31_536_000)] = 300.0
     """None: age does not matter. Five minutes: a phone that changes networks comes back in time."""
-    max_bytes: int = 4 * 1024 * 1024
+    max_bytes: Annotated[int, Bounds(1, 1 << 40)] = 4 * 1024 * 1024
     """Frames as they stand in memory, bookkeeping included."""
     presence: bool = False
     """Keep the number of clients as one event on `{channel}/presence`, which its streams follow."""
@@ -36,7 +40,7 @@ class ChannelOptions:
     """What leaves the window is not missed: no gap is told (a presence channel)."""
     lag: LagPolicy = LagPolicy.DROP
     """What happens to a subscriber that reads too slowly and lags beyond `max_lag_frames`."""
-    max_lag_frames: int | None = None
+    max_lag_frames: Annotated[int | None, Bounds(0, 100_000_000)] = None
     """None with `drop`: no bound but the window's, so that a slow reader loses only what is
     evicted; with the others 100. With a number, frames of low priority are left out first."""
     after_gap: AfterGap = AfterGap.EARLIEST
@@ -84,6 +88,7 @@ class Window:
         "blocks",
         "bytes",
         "current",
+        "evicted",
         "followed",
         "head",
         "longest",
@@ -94,6 +99,7 @@ class Window:
         "offsets",
         "options",
         "ranked",
+        "tally",
         "times",
         "total",
         "uncertain",
@@ -113,15 +119,17 @@ class Window:
         # Where conflated: the newest offset of each key, oldest first.
         self.current: dict[str | None, int] | None = {} if options.is_conflated else None
         self.head = 0
-        self.bytes = 0
+        self.bytes = 0  # of its frames
         self.longest = 0  # no block is longer; never lowered while there are frames
         self.total = 0  # frames ever appended to this object
+        self.evicted = 0  # of them, since the log last asked
         self.newest = lost  # nothing beyond it has ever been appended
         self.lost = lost
         self.uncertain = uncertain
         self.followed = 0  # by how many subscribers; not forgotten while above zero
         self.ranked = False  # stands in the log's heap of oldest frames
         self.aging = False  # stands in the log's heap of ages
+        self.tally: Tally | None = None  # where its events are counted; None: to be asked for
 
     def __len__(self) -> int:
         """Frames held."""
@@ -166,6 +174,7 @@ class Window:
             self.lost = self.offsets[head]
         self.blocks[head] = b""
         self.bytes -= freed
+        self.evicted += 1
         self.head = head = head + 1
         if head == len(self.offsets):
             self.longest = 0

@@ -65,7 +65,7 @@ def only_parameters(request: Request, names: frozenset[bytes]) -> dict[bytes, by
             known = ", ".join(sorted(known.decode() for known in names))
             raise InvalidRequest(
                 f"the query has {quoted(name.decode(errors='backslashreplace'))}, "
-                f"which means nothing here; it may have {known}"
+                f"which means nothing here{f'; it may have {known}' if known else ': leave it out'}"
             )
     return single_parameters(request, names)
 

@@ -15,10 +15,10 @@ from sse_server.endpoints.address import (
     single_parameters,
 )
 from sse_server.endpoints.directory import Directory
-from sse_server.endpoints.router import NO_STORE, Router
+from sse_server.endpoints.router import Router
 from sse_server.errors import NotFound
 from sse_server.http.request import Request
-from sse_server.http.response import Response, json_response
+from sse_server.http.response import NO_STORE, Response, json_response
 from sse_server.wire.position import Positions
 
 if TYPE_CHECKING:

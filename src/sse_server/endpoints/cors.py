@@ -6,12 +6,14 @@ says `Vary: Origin`.
 """
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 from sse_server.errors import ConfigurationError, quoted
 from sse_server.http.request import Headers, Request
 from sse_server.http.response import Answer, Endpoint, EventStream, Response
+from sse_server.options import RELOADABLE, Options
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-_\[\]:]+")
 _VARY = (b"vary", b"Origin")
@@ -24,10 +26,10 @@ _PREFLIGHT: Headers = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CorsOptions:
+class CorsOptions(Options):
     """Pages of other origins that may use the server."""
 
-    origins: tuple[str, ...] = ()
+    origins: Annotated[tuple[str, ...], RELOADABLE] = ()
     """`https://app.example`, with the port where it is not the scheme's own, without a path. Their
     requests may carry cookies and authorization."""
 
@@ -37,10 +39,11 @@ class CorsOptions:
         Raises:
             ConfigurationError: one of them would never match, or match too much.
         """
+        Options.__post_init__(self)
         for origin in self.origins:
             if not _ORIGIN.fullmatch(origin):
                 raise ConfigurationError(
-                    setting="cors.origins",
+                    setting="CorsOptions.origins",
                     problem=f"{quoted(origin)} is no origin",
                     mend="write each as a browser sends it, for example https://app.example",
                 )
@@ -49,11 +52,17 @@ class CorsOptions:
 class Cors:
     """An endpoint around another: answers preflights, and says who may read the answers."""
 
-    __slots__ = ("_allowed", "_endpoint")
+    __slots__ = ("_allowed", "_endpoint", "_refused")
 
-    def __init__(self, endpoint: Endpoint, options: CorsOptions) -> None:
-        """`endpoint` answers everything but preflights."""
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        options: CorsOptions,
+        refused: Callable[[bytes], None] = lambda _origin: None,
+    ) -> None:
+        """`endpoint` answers everything but preflights; `refused` is told whose are refused."""
         self._endpoint = endpoint
+        self._refused = refused
         self._allowed: dict[bytes, Headers] = {}
         for origin in options.origins:
             name = origin.encode()
@@ -69,6 +78,8 @@ class Cors:
         fields = (_VARY,) if origin is None else self._allowed.get(origin, (_VARY,))
         if request.method == b"OPTIONS" and request.header(b"access-control-request-method"):
             allowed = len(fields) > 1
+            if origin is not None and not allowed:
+                self._refused(origin)
             return Response(204, (*fields, *_PREFLIGHT) if allowed else fields)
         answer = self._endpoint(request)
         if isinstance(answer, Response | EventStream):

@@ -23,10 +23,10 @@ from urllib.parse import urlencode
 from sse_server.endpoints.address import channel_in_path, page_limit, single_parameters
 from sse_server.endpoints.directory import Directory
 from sse_server.endpoints.media_type import EVENT_STREAM, names_event_stream
-from sse_server.endpoints.router import NO_STORE, Router
+from sse_server.endpoints.router import Router
 from sse_server.errors import InvalidRequest, RequestError, quoted
 from sse_server.http.request import Headers, Request
-from sse_server.http.response import Response, json_response
+from sse_server.http.response import NO_STORE, Response, json_response
 from sse_server.wire.parser import EventStreamParser
 from sse_server.wire.position import PositionFault, Positions
 

@@ -15,9 +15,6 @@ from sse_server.http.heads import EVENT_STREAM_FIELDS
 from sse_server.http.request import Request
 from sse_server.http.response import Answer, Endpoint, EventStream, Response, error_response
 
-NO_STORE = (b"cache-control", b"no-store")
-"""For answers that are another's a moment later."""
-
 METHODS = (
     # RFC 9110 section 9.3 and RFC 5789.
     *(b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE"),
@@ -26,6 +23,7 @@ METHODS = (
 _KNOWN_METHODS = frozenset(METHODS)
 
 Methods = dict[bytes, Endpoint]
+Refused = Callable[[RequestError, Request], None]
 
 
 class UnknownMethod(RequestError):  # noqa: N818 (named as the classes of sse_server.errors are)
@@ -41,11 +39,17 @@ class Router:
     OPTIONS, and HEAD where there is GET, come by themselves.
     """
 
-    __slots__ = ("_around", "_check", "_exact")
+    __slots__ = ("_around", "_check", "_exact", "_refused")
 
-    def __init__(self, check: Callable[[Request], None] | None = None) -> None:
-        """`check` sees every request first, and may refuse it as an endpoint may."""
+    def __init__(
+        self, check: Callable[[Request], None] | None = None, refused: Refused | None = None
+    ) -> None:
+        """`check` sees every request first, and may refuse it as an endpoint may.
+
+        `refused` is told of each that is.
+        """
         self._check = check
+        self._refused = refused
         self._exact: dict[bytes, Methods] = {}
         # By what stands before the channel; then the longest end first, so that the empty one,
         # which every path ends with, comes last.
@@ -57,6 +61,15 @@ class Router:
         assert method not in methods, (method, pattern)
         methods[method] = endpoint
 
+    @property
+    def routes(self) -> list[tuple[bytes, str]]:
+        """The (method, pattern) pairs that were added."""
+        at = {path.decode(): methods for path, methods in self._exact.items()}
+        for prefix, ends in self._around.items():
+            for suffix, methods in ends:
+                at[f"{prefix.decode()}{{channel}}{suffix.decode()}"] = methods
+        return [(method, pattern) for pattern, methods in at.items() for method in methods]
+
     def __call__(self, request: Request) -> Answer | Awaitable[Answer]:
         """Answer `request`. The answer to HEAD carries GET's body: the machine leaves it out."""
         try:
@@ -64,12 +77,26 @@ class Router:
                 self._check(request)
             answer = self._endpoint(request)(request)
         except RequestError as error:
-            return error_response(error)
+            return self._refusal(request, error)
         if answer.__class__ is Response:
             return answer
         if isinstance(answer, Response | EventStream):
             return _without_stream(answer) if request.method == b"HEAD" else answer
-        return _awaited(answer, request)
+        return self._later(answer, request)
+
+    def _refusal(self, request: Request, error: RequestError) -> Response:
+        """The answer to what was refused."""
+        if self._refused is not None:
+            self._refused(error, request)
+        return error_response(error)
+
+    async def _later(self, later: Awaitable[Answer], request: Request) -> Answer:
+        """What comes out of an endpoint that could not answer at once."""
+        try:
+            answer = await later
+        except RequestError as error:
+            return self._refusal(request, error)
+        return _without_stream(answer) if request.method == b"HEAD" else answer
 
     def _methods(self, pattern: str) -> Methods:
         """The methods at `pattern`, empty if it is new."""
@@ -94,7 +121,10 @@ class Router:
         if methods is not None and method in methods:
             return methods[method]
         if method not in _KNOWN_METHODS:
-            raise UnknownMethod(f"{quoted(method.decode('latin-1'))} is no method of HTTP's")
+            raise UnknownMethod(
+                f"{quoted(method.decode('latin-1'))} is no method of HTTP's: OPTIONS says what "
+                "this address takes"
+            )
         if request.path == b"*":
             if method != b"OPTIONS":
                 raise InvalidRequest("only OPTIONS can be sent to *")
@@ -133,12 +163,3 @@ def _without_stream(answer: Answer) -> Response:
     if isinstance(answer, Response):
         return answer
     return Response(200, (*EVENT_STREAM_FIELDS, *answer.headers))
-
-
-async def _awaited(later: Awaitable[Answer], request: Request) -> Answer:
-    """What comes out of an endpoint that could not answer at once."""
-    try:
-        answer = await later
-    except RequestError as error:
-        return error_response(error)
-    return _without_stream(answer) if request.method == b"HEAD" else answer

@@ -6,10 +6,10 @@ and 503 with the reason while they should go elsewhere.
 
 from collections.abc import Callable
 
-from sse_server.endpoints.router import NO_STORE, Router
+from sse_server.endpoints.router import Router
 from sse_server.errors import Unavailable
 from sse_server.http.request import Request
-from sse_server.http.response import Response, json_response
+from sse_server.http.response import NO_STORE, Response, json_response
 
 Unready = Callable[[], str | None]
 """Why the server is not ready, in a few words; None: it is."""

@@ -83,6 +83,11 @@ class SubscribeEndpoint:
 
     def by_path(self, request: Request) -> EventStream:
         """`GET /events/{channel}`."""
+        if request.query and request.parameter(b"channel") is not None:
+            raise InvalidRequest(
+                "the address names a channel in its path and in its query: to follow several, "
+                "name them all in the query of /events"
+            )
         return self._stream(request, [channel_in_path(request.path, _PREFIX)])
 
     def by_query(self, request: Request) -> EventStream:
@@ -98,7 +103,10 @@ class SubscribeEndpoint:
         last_id = request.header(b"last-event-id") or None
         if last_id is None and request.query:
             last_id = single_parameters(request, _PARAMETERS).get(b"last_event_id") or None
-        return EventStream(partial(self._open, channels, last_id, _tells_positions(request)))
+        return EventStream(
+            partial(self._open, channels, last_id, _tells_positions(request)),
+            resumed=last_id is not None,
+        )
 
     def _open(
         self,

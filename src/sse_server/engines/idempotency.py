@@ -2,15 +2,18 @@
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Annotated
+
+from sse_server.options import Bounds, Options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IdempotencyOptions:
+class IdempotencyOptions(Options):
     """How long a publisher's `id` is remembered; the first bound reached wins."""
 
-    max_keys: int = 100_000
+    max_keys: Annotated[int, Bounds(0, 100_000_000)] = 100_000
     """About 25 MB with the longest keys."""
-    window_seconds: float = 120.0
+    window_seconds: Annotated[float, Bounds(0, 604_800)] = 120.0
     """Longer than any publisher goes on repeating one request."""
 
 

@@ -50,6 +50,11 @@ class ChunkedBody:
         self._trailer_bytes = 0
         self._next = _SIZE
 
+    @property
+    def held_bytes(self) -> int:
+        """What has been collected."""
+        return len(self._body)
+
     def read(self, buffer: bytearray) -> bytes | None:
         """Take what can be taken from the front of `buffer`: the whole body, or None so far.
 

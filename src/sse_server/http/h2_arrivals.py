@@ -1,7 +1,8 @@
-"""Requests on HTTP/2 that are still arriving: heads that are good, and bodies that grow."""
+"""Requests on HTTP/2 from their heads to their answers: bodies that grow, and what they take."""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,9 +30,9 @@ class Arriving:
 
 
 class Arrivals:
-    """Those of one connection, by stream."""
+    """Those of one connection."""
 
-    __slots__ = ("_bytes", "_limits", "_requests")
+    __slots__ = ("_arriving", "_limits", "_sizes", "_whole", "bytes")
 
     def __init__(self, limits: Http1Options) -> None:
         """`limits` hold for each request, and that of a body for all of the connection together.
@@ -39,17 +40,24 @@ class Arrivals:
         So it is held to what one connection of HTTP/1.1 may make us hold.
         """
         self._limits = limits
-        self._requests: dict[int, Arriving] = {}
-        self._bytes = 0  # of all bodies
+        self._arriving: dict[int, Arriving] = {}
+        self._whole: deque[tuple[Http2Stream, Request]] = deque()  # nobody has taken them yet
+        self._sizes: dict[int, int] = {}  # of bodies, until they are answered
+        self.bytes = 0  # of all of them
 
     @property
     def oldest(self) -> float | None:
         """Since when the oldest has been arriving."""
-        return min((arriving.since for arriving in self._requests.values()), default=None)
+        return min((arriving.since for arriving in self._arriving.values()), default=None)
+
+    @property
+    def waiting(self) -> list[Http2Stream]:
+        """Streams whose requests are whole and wait to be answered."""
+        return [stream for stream, _ in self._whole]
 
     def before(self, time: float) -> list[Http2Stream]:
         """The streams whose requests began to arrive then, or earlier."""
-        return [one.stream for one in self._requests.values() if one.since <= time]
+        return [one.stream for one in self._arriving.values() if one.since <= time]
 
     def begin(self, stream: Http2Stream, fields: list[Field], now: float, *, ended: bool) -> bool:
         """Take a head; whether its client waits to be told to go on.
@@ -64,8 +72,11 @@ class Arrivals:
             raise StreamError(ErrorCodes.PROTOCOL_ERROR, "a request has no body but a length")
         if (head.length or 0) > self._limits.max_body_bytes:
             raise LimitExceeded(limit="body", allowed=self._limits.max_body_bytes)
-        self._requests[stream.h2.stream_id] = Arriving(stream, head, bytearray(), now)
-        return head.expects_continue and not ended
+        if ended:
+            self._whole.append((stream, head.request))
+            return False
+        self._arriving[stream.h2.stream_id] = Arriving(stream, head, bytearray(), now)
+        return head.expects_continue
 
     def read(self, stream_id: int, data: bytes) -> None:
         """Take a piece of a body; nothing for requests that were answered before their end.
@@ -74,28 +85,43 @@ class Arrivals:
             StreamError: all bodies together are too large; the client may try again.
             LimitExceeded: this one is.
         """
-        arriving = self._requests.get(stream_id)
+        arriving = self._arriving.get(stream_id)
         if arriving is None:
             return
         arriving.body += data
-        self._bytes += len(data)
+        size = self._sizes[stream_id] = len(arriving.body)
+        self.bytes += len(data)
         allowed = self._limits.max_body_bytes
-        if len(arriving.body) > allowed:
+        if size > allowed:
             raise LimitExceeded(limit="body", allowed=allowed)
-        if self._bytes > allowed:
+        if self.bytes > allowed:
             raise StreamError(ErrorCodes.REFUSED_STREAM, "too many large bodies at once")
 
-    def end(self, stream_id: int) -> tuple[Http2Stream, Request] | None:
-        """It is whole; None if it was answered before."""
-        arriving = self.drop(stream_id)
-        if arriving is None:
-            return None
-        request, body = arriving.head.request, arriving.body
-        return arriving.stream, with_body(request, bytes(body)) if body else request
-
-    def drop(self, stream_id: int) -> Arriving | None:
-        """It is not waited for any more."""
-        arriving = self._requests.pop(stream_id, None)
+    def end(self, stream_id: int) -> None:
+        """It is whole, unless it was answered before."""
+        arriving = self._arriving.pop(stream_id, None)
         if arriving is not None:
-            self._bytes -= len(arriving.body)
-        return arriving
+            request = arriving.head.request
+            if arriving.body:
+                request = with_body(request, bytes(arriving.body))
+            self._whole.append((arriving.stream, request))
+
+    def next(self) -> tuple[Http2Stream, Request] | None:
+        """The next one that is whole and whose stream is still open; None: there is none."""
+        while self._whole:
+            stream, request = self._whole.popleft()
+            if stream.is_open:
+                return stream, request
+        return None
+
+    def drop(self, stream_id: int) -> None:
+        """It is answered, or nobody waits for an answer any more. Again is harmless."""
+        self._arriving.pop(stream_id, None)
+        self.bytes -= self._sizes.pop(stream_id, 0)
+
+    def clear(self) -> None:
+        """Nothing will be answered any more."""
+        self._arriving.clear()
+        self._whole.clear()
+        self._sizes.clear()
+        self.bytes = 0

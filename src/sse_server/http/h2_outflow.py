@@ -19,8 +19,9 @@ from h2.errors import ErrorCodes
 from sse_server.http.h2_bundle import StreamBundle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
+    from sse_server.http.h2_carrier import Carrier
     from sse_server.http.h2_mended import MendedConnection
     from sse_server.http.h2_stream import Http2Stream
 
@@ -30,28 +31,21 @@ _HELD_BYTES = 65_536  # of answers and rests, before one write
 class Outflow:
     """The streams of a connection, and what is sent on them."""
 
-    __slots__ = ("_held", "_held_bytes", "_write", "asked", "h2", "line", "paused", "sent",
-                 "streams", "turn_bytes", "unsent",
-                 "when_empty")  # fmt: skip
+    __slots__ = ("_held", "_held_bytes", "_write", "answer_bytes", "asked", "carrier", "h2", "line",
+                 "paused", "sent", "streams", "turn_bytes")  # fmt: skip
 
-    def __init__(
-        self,
-        h2: MendedConnection,
-        write: Callable[[bytes], None],
-        unsent: Callable[[], int],
-        turn_bytes: int,
-    ) -> None:
-        """`write` hands bytes to the transport, `unsent` says how many it holds back."""
+    def __init__(self, h2: MendedConnection, carrier: Carrier, turn_bytes: int) -> None:
+        """Nothing is open."""
         self.h2 = h2
-        self.unsent = unsent
-        self._write = write
+        self.carrier = carrier
+        self._write = carrier.write
         self.turn_bytes = turn_bytes
         self.streams: dict[int, Http2Stream] = {}
         self.line: OrderedDict[Http2Stream, None] = OrderedDict()
         self.asked: set[Http2Stream] = set()  # their subscribers write next, or have all there is
         self.paused = False  # the transport is full
         self.sent = 0  # bytes of DATA, counted only while some wait
-        self.when_empty: Callable[[], None] | None = None  # called when the last stream has ended
+        self.answer_bytes = 0  # of answers that are not event streams, what could not be sent yet
         self._held: list[bytes] | None = None  # what is collected for one write
         self._held_bytes = 0
 
@@ -69,11 +63,6 @@ class Outflow:
     def is_free(self) -> bool:
         """Whether nobody waits for the connection."""
         return not (self.line or self.asked or self.paused)
-
-    @property
-    def answer_bytes(self) -> int:
-        """Of answers that are not event streams, what could not be sent yet."""
-        return sum(len(s.rest) - s.at for s in self.streams.values() if s.ends)
 
     def bundle(self) -> StreamBundle:
         """Bundler: what can be written to several streams at once."""
@@ -147,21 +136,21 @@ class Outflow:
     def ended(self, stream: Http2Stream) -> None:
         """The last has been sent on it."""
         self.leave(stream)
-        self._forget(stream)
+        self.forget(stream)
         self.h2.end(stream.h2)
         if not stream.h2.closed:  # RFC 9113 section 8.1: the rest of the request is not needed
             self.reset(stream, ErrorCodes.NO_ERROR)
 
     def reset(self, stream: Http2Stream, error_code: ErrorCodes) -> None:
         """End it at once."""
-        self._forget(stream)
+        self.forget(stream)
         if not stream.h2.closed:
             self.send(self.h2.reset(stream.h2, error_code))
 
-    def _forget(self, stream: Http2Stream) -> None:
-        self.streams.pop(stream.h2.stream_id, None)
-        if not self.streams and self.when_empty is not None:
-            self.when_empty()
+    def forget(self, stream: Http2Stream) -> None:
+        """It has ended, however that was."""
+        if self.streams.pop(stream.h2.stream_id, None) is not None and not self.streams:
+            self.carrier.emptied()
 
     def serve(self) -> None:
         """Send to those in line while anything can be sent."""

@@ -75,6 +75,11 @@ class FrameScanner:
         """Whether something has begun and is not whole: the preface, a frame, a header block."""
         return bool(self._preface or self._buffer or self._block)
 
+    @property
+    def held_bytes(self) -> int:
+        """What has come and is not whole."""
+        return len(self._buffer)
+
     def receive(self, data: bytes) -> None:
         """Take what the client sent.
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class Http2Stream:
     """Passes bursts down, in frames, and the connection's news up."""
 
-    __slots__ = ("at", "bundle", "cancel", "ends", "flow", "h2", "id_bytes", "is_head", "paused",
-                 "rest", "slot", "source", "turn_left")  # fmt: skip
+    __slots__ = ("at", "bundle", "cancel", "ends", "flow", "h2", "id_bytes", "is_head", "opened_at",
+                 "paused", "rest", "slot", "source", "turn_left")  # fmt: skip
 
     def __init__(self, flow: Outflow, h2: MendedStream, *, is_head: bool) -> None:
         """`is_head`: it is to be answered without a body."""
@@ -41,6 +41,7 @@ class Http2Stream:
         self.id_bytes = h2.stream_id.to_bytes(4, "big")
         self.is_head = is_head
         self.source: Source | None = None
+        self.opened_at = 0.0  # when its source came
         self.cancel: Callable[[], object] | None = None  # what makes its answer
         self.bundle: StreamBundle | None = None
         self.slot = 0  # its index in the bundle
@@ -65,7 +66,7 @@ class Http2Stream:
         flow = self.flow
         rest = len(self.rest) - self.at
         if flow.paused:
-            return rest - flow.sent + flow.unsent()
+            return rest - flow.sent + flow.carrier.unsent()
         return rest - flow.sent if self in flow.line else rest
 
     @property
@@ -89,6 +90,7 @@ class Http2Stream:
         self.answer(last)
         if source is not None:
             source.gone(reason)
+            self.flow.carrier.closed(self, source, reason)
 
     def answer(self, body: bytes) -> None:
         """Send the last there is, and end the stream with it."""
@@ -97,6 +99,7 @@ class Http2Stream:
         self.flow.leave(self)
         if body:
             self.paused = False
+            self.flow.answer_bytes += len(body)
             self.flow.hold([self], body)
         else:
             self.flow.send(data_frames(self.id_bytes, b"", end_stream=True))
@@ -109,6 +112,8 @@ class Http2Stream:
 
     def abort(self, reason: CloseReason) -> None:
         """Sink: end the stream at once."""
+        if reason is CloseReason.SLOW and self.source is not None:
+            self.flow.carrier.too_slow(len(self.rest) - self.at)
         self.flow.reset(self, ErrorCodes.CANCEL)
         self.gone(reason)
 
@@ -117,9 +122,13 @@ class Http2Stream:
         self.flow.leave(self)
         source, self.source = self.source, None
         cancel, self.cancel = self.cancel, None
+        if self.ends:
+            self.flow.answer_bytes -= len(self.rest) - self.at
         self.rest = b""
+        self.at = 0
         if source is not None:
             source.gone(reason)
+            self.flow.carrier.closed(self, source, reason)
         if cancel is not None:
             cancel()
 
@@ -130,6 +139,7 @@ class Http2Stream:
             self.flow.asked.discard(self)
             if self.source is not None:
                 self.source.pause()
+                self.flow.carrier.paused(self.source)
 
     def spend(self, size: int) -> None:
         """So much is about to be sent: it comes out of both windows."""
@@ -141,6 +151,8 @@ class Http2Stream:
         rest, at = self.rest, self.at
         size = min(most, len(rest) - at)
         self.spend(size)
+        if self.ends:
+            self.flow.answer_bytes -= size
         self.at = at + size
         piece = rest if size == len(rest) else rest[at : at + size]
         if self.at < len(rest):

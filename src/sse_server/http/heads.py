@@ -58,7 +58,7 @@ def field_lines(headers: Headers) -> bytes:
 def response_bytes(
     response: Response, *, date: bytes | None, close: bool, head_only: bool = False
 ) -> bytes:
-    """Head and body. With `head_only`, the answer to HEAD: a length and no body."""
+    """Head and body. With `head_only`, the answer to HEAD: GET's length and no body."""
     status = response.status
     line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
     # RFC 9110 section 6.6.1: an origin server that has a clock says when it answered.
@@ -68,6 +68,8 @@ def response_bytes(
     if status in WITHOUT_CONTENT:  # RFC 9110 section 8.6: without a length either
         return b"%b%b%b%b\r\n" % (line, fields, dated, closing)
     body = b"" if head_only else response.body
+    if head_only and not response.body:  # RFC 9110 section 8.6: GET's would be a stream, unmeasured
+        return b"%b%b%b%b\r\n" % (line, fields, dated, closing)
     length = len(response.body)
     return b"%b%bContent-Length: %d\r\n%b%b\r\n%b" % (line, fields, length, dated, closing, body)
 

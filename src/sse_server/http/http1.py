@@ -24,6 +24,7 @@ read by an expression, every other by an h11 connection that lives for one call.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Annotated
 
 from sse_server.errors import LimitExceeded, RequestError
 from sse_server.http.chunked import ChunkedBody, chunked, plain
@@ -38,6 +39,7 @@ from sse_server.http.request_head import (
     refuse,
 )
 from sse_server.http.response import Response, error_response
+from sse_server.options import RELOADABLE, Bounds
 from sse_server.wire.flow import Framing
 
 ServerDate = Callable[[], bytes]
@@ -48,9 +50,9 @@ ServerDate = Callable[[], bytes]
 class Http1Options(HeadLimits):
     """How much a client may send before it is answered."""
 
-    max_body_bytes: int = 8 * 1024 * 1024
+    max_body_bytes: Annotated[int, Bounds(1, 1 << 30), RELOADABLE] = 8 * 1024 * 1024
     """A batch of 10,000 events of 800 bytes. It is held whole: it is checked before it counts."""
-    max_pipelined_bytes: int = 65_536
+    max_pipelined_bytes: Annotated[int, Bounds(1, 1 << 24), RELOADABLE] = 65_536
     """Behind a request that is being answered: one read of an event loop, hundreds of requests."""
 
 
@@ -111,6 +113,14 @@ class Http1:
     def unread_bytes(self) -> int:
         """What the client has sent beyond the request in hand."""
         return len(self._buffer)
+
+    @property
+    def held_bytes(self) -> int:
+        """What is kept of requests that have not been handed out."""
+        if self.phase in _DEAF:
+            return 0
+        chunks = self._chunks
+        return len(self._buffer) + (0 if chunks is None else chunks.held_bytes)
 
     def peek(self, size: int) -> bytes:
         """The first bytes that have been received and not read."""

@@ -7,13 +7,15 @@ ambiguous or too large is refused here.
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn
+from http import HTTPStatus
+from typing import Annotated, NamedTuple, NoReturn
 
 import h11
 
 from sse_server.errors import LimitExceeded, RemoteProtocolError
 from sse_server.http.fast_head import ParsedHead, parse_canonical
 from sse_server.http.request import Headers, Request
+from sse_server.options import RELOADABLE, Bounds, Options
 
 NOT_HTTP = "not-http"
 """The code of an error that gets no answer: the peer does not speak HTTP/1.x at all."""
@@ -35,16 +37,16 @@ _WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeadLimits:
+class HeadLimits(Options):
     """How large the head of a request may be."""
 
-    max_request_line_bytes: int = 8_192
+    max_request_line_bytes: Annotated[int, Bounds(64, 1 << 20), RELOADABLE] = 8_192
     """RFC 9112 section 3 asks for 8,000 at least; an address with 30 long channels fits."""
-    max_field_bytes: int = 8_192
+    max_field_bytes: Annotated[int, Bounds(64, 1 << 20), RELOADABLE] = 8_192
     """One header line: a large token or cookie fits. Servers and proxies agree on about this."""
-    max_fields: int = 100
+    max_fields: Annotated[int, Bounds(1, 10_000), RELOADABLE] = 100
     """A browser sends about 20, some proxies in front of it 10 more."""
-    max_head_bytes: int = 32_768
+    max_head_bytes: Annotated[int, Bounds(64, 1 << 24), RELOADABLE] = 32_768
     """All of it. Held per connection before anything is known of the client."""
 
 
@@ -78,7 +80,7 @@ def check_incomplete(buffer: bytearray, start: int, checked: int, limits: HeadLi
     line_bytes = (len(buffer) if line_end < 0 else line_end) - start
     if line_bytes > limits.max_request_line_bytes + (line_end < 0):  # the CR may be here already
         raise LimitExceeded(limit="target", allowed=limits.max_request_line_bytes)
-    if line_end >= 0:
+    if line_end + 2 > checked and line_end >= 0:  # it has just become whole
         _check_request_line(bytes(buffer[start:line_end]))
     if _BROKEN_LINE.search(buffer, max(start, checked - 1)):
         _refuse_broken_line()
@@ -148,13 +150,10 @@ def _parse_any(head: bytes) -> ParsedHead:
     try:
         event = connection.next_event()
     except h11.RemoteProtocolError as error:
-        status = error.error_status_hint
         fault = str(error).partition(": b")[0]  # without the client's own bytes
-        refuse(
-            f"the head of the request is not HTTP/1.1: {fault}",
-            status,
-            "bad-request" if status == 400 else "not-implemented",  # noqa: PLR2004 (a status)
-        )
+        if error.error_status_hint == HTTPStatus.NOT_IMPLEMENTED:
+            refuse(f"this is not done here: {fault}", 501, "not-implemented")
+        refuse(f"the head of the request is not HTTP/1.1: {fault}")
     assert isinstance(event, h11.Request), "the head was complete"
     headers = tuple([(name, value) for name, value in event.headers])
     # RFC 9110 section 2.5: a later minor version is read as the latest one known.

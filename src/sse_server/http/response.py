@@ -11,6 +11,8 @@ from sse_server.http.request import Headers, Request
 from sse_server.wire.flow import Framing, Sink, Source
 
 JSON = (b"content-type", b"application/json")
+NO_STORE = (b"cache-control", b"no-store")
+"""For answers that are another's a moment later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class EventStream:
     open: Callable[[Sink, Framing], Opened]
     headers: Headers = ()
     """Beyond the constant ones of every event stream."""
+    resumed: bool = False
+    """Its client says what it had last."""
 
 
 Answer = Response | EventStream
@@ -54,6 +58,6 @@ def json_response(status: int, value: object, headers: Headers = ()) -> Response
 
 
 def error_response(error: RequestError) -> Response:
-    """The JSON that every refused request gets."""
+    """The JSON that every refused request gets. What is refused now may be granted later."""
     body = {"error": error.code, "message": error.message}
-    return json_response(error.status, body, error.headers)
+    return json_response(error.status, body, (NO_STORE, *error.headers))

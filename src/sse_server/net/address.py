@@ -1,6 +1,7 @@
-"""Addresses to listen on, as they are written in settings."""
+"""Addresses to listen on: as they are written in settings, or as a bound socket has them."""
 
 import re
+import socket
 from dataclasses import dataclass
 
 from sse_server.errors import ConfigurationError, quoted
@@ -10,6 +11,7 @@ _HOST_AND_PORT = re.compile(
 )
 _UNIX = "unix:"
 _MAX_PORT = 65_535
+_FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_address(text: str, setting: str = "--bind") -> Address:
+def parse_address(text: str, setting: str = "ServerOptions.bind") -> Address:
     """Read `HOST:PORT`, `[V6]:PORT` or `unix:PATH`.
 
     Raises:
@@ -51,3 +53,35 @@ def parse_address(text: str, setting: str = "--bind") -> Address:
             mend=f"write 127.0.0.1:{match['port']}, or 0.0.0.0:{match['port']} for every interface",
         )
     return Address(host, int(match["port"]))
+
+
+def bound_address(sock: socket.socket) -> Address:
+    """Where a socket listens, or will.
+
+    Raises:
+        ConfigurationError: it is not a bound stream socket.
+    """
+    if sock.family not in _FAMILIES or sock.type != socket.SOCK_STREAM:
+        raise _unfit(sock, "is no stream socket")
+    try:
+        sock.getpeername()
+    except OSError:
+        pass  # as it should be
+    else:
+        raise _unfit(sock, "is a connection")
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        if not name:
+            raise _unfit(sock, "is not bound")
+        # The abstract names of Linux begin with a zero byte, and are written with an @.
+        path = name if isinstance(name, str) else "@" + name[1:].decode("utf-8", "replace")
+        return Address(None, path=path)
+    return Address(name[0], name[1])
+
+
+def _unfit(sock: socket.socket, problem: str) -> ConfigurationError:
+    return ConfigurationError(
+        setting="sockets",
+        problem=f"descriptor {sock.fileno()} {problem}",
+        mend="pass bound stream sockets; in a systemd socket unit: ListenStream=, no Accept=",
+    )

@@ -1,7 +1,6 @@
 """An HTTP/1.1 connection until an event stream opens on it: joins a transport to its machine.
 
-What turns out to be HTTP/2, by what TLS has agreed on or by the preface, goes on as an
-`Http2Connection`.
+What turns out to be HTTP/2, by its preface, goes on as an `Http2Connection`.
 
 What the machine says decides what is waited for and how long; the site's timer looks at `deadline`.
 """
@@ -12,18 +11,19 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, cast
 
-from sse_server.errors import RemoteProtocolError, RequestError
+from sse_server.errors import InternalError, RemoteProtocolError, RequestError
 from sse_server.http.h2_frames import PREFACE
 from sse_server.http.http1 import Http1, Phase
 from sse_server.http.response import EventStream, Response, error_response
+from sse_server.net.held import TooMuchHeld
 from sse_server.net.http2_connection import Http2Connection
-from sse_server.net.internal_error import InternalError
 from sse_server.net.stream import Stream
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from sse_server.http.request import Request
     from sse_server.http.response import Answer
     from sse_server.net.site import Site
 
@@ -38,8 +38,8 @@ _ANSWER_BYTES_PER_TURN = 65_536
 class Connection(asyncio.Protocol):
     """Reads requests, has them answered, and becomes a stream when one of them opens one."""
 
-    __slots__ = ("_is_new", "_lingers", "_machine", "_scheduled", "_site", "_stalled", "_task",
-                 "_transport", "_watched", "deadline")  # fmt: skip
+    __slots__ = ("_body_bytes", "_holds", "_is_new", "_lingers", "_machine", "_scheduled", "_site",
+                 "_stalled", "_task", "_transport", "_watched", "deadline")  # fmt: skip
 
     _transport: asyncio.Transport
     streams = ()  # a connection with a stream is a `Stream`
@@ -52,25 +52,27 @@ class Connection(asyncio.Protocol):
         self._stalled = False  # the client does not read its answers
         self._scheduled = False  # the next turn is asked for
         self._is_new = True  # it may turn out to be HTTP/2
-        self._lingers = False  # the last answer is sent
-        self._watched: Phase | None = None
+        self._lingers = False  # the last answer is sent, or the transport is not its own any more
+        self._holds = False  # the site counts bytes for it
+        self._body_bytes = 0  # of the request in hand
+        self._watched = Phase.IDLE
         self.deadline = site.loop.time() + site.options.head_timeout_seconds
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Transport: here it is."""
         # uvloop's transports do not derive from asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
-        tls = None if self._site.tls is None else transport.get_extra_info("ssl_object")
-        if tls is not None and tls.selected_alpn_protocol() == "h2":
-            Http2Connection(self._transport, self._site).begin(b"")
-            return
         self._site.connections.add(self)
+        self._site.handshakes.begin(self)
         if self._site.draining:  # it was being accepted when the listeners were closed
-            transport.close()
+            self.close_when_idle()
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
         """Transport: closed, by either side."""
+        self._lingers = True
+        self._count_held()
         self._site.connections.discard(self)
+        self._site.handshakes.end(self)
         self._site.left()
         if self._task is not None:
             self._task.cancel()
@@ -85,6 +87,7 @@ class Connection(asyncio.Protocol):
             if self._task is not None and not machine.wants_input:
                 self._transport.pause_reading()
             self._serve()
+            self._count_held()
 
     def _is_beginning_http2(self) -> bool:
         """Whether all that has come is HTTP/2's preface, or the beginning of it."""
@@ -93,6 +96,8 @@ class Connection(asyncio.Protocol):
         if received == PREFACE:
             site = self._site
             site.connections.discard(self)
+            site.handshakes.end(self)
+            self._lingers = True
             Http2Connection(self._transport, site).begin(self._machine.take_back())
             return True
         return self._is_new
@@ -103,6 +108,7 @@ class Connection(asyncio.Protocol):
             return False
         self._machine.receive(b"")
         self._serve()
+        self._count_held()
         return self._task is not None or self._scheduled or self._stalled
 
     def pause_writing(self) -> None:
@@ -124,20 +130,45 @@ class Connection(asyncio.Protocol):
             error = RemoteProtocolError(
                 "the request did not arrive in time: send it at once", 408, "request-timeout"
             )
+            self._site.journal.refused(error)
             self._finish(self._machine.refuse(error))
 
     def close_when_idle(self) -> None:
         """Drain: end it, at once between requests, else with the answer to what is being sent."""
         phase = self._machine.phase
-        if phase is Phase.IDLE:
+        if phase is Phase.IDLE and self not in self._site.handshakes:
             self._transport.close()
-        elif phase in (Phase.HEAD, Phase.BODY):
+        elif phase in (Phase.IDLE, Phase.HEAD, Phase.BODY):
+            # Who has not sent anything yet is about to, and would see a reset.
             soon = self._site.loop.time() + self._site.options.linger_seconds
             self.deadline = min(self.deadline, soon)
 
     def abort(self) -> None:
         """End it now."""
         self._transport.abort()
+
+    def give_way(self) -> None:
+        """Site: too much is held for all connections together, and for this one longest."""
+        if self._stalled:
+            self._lingers = True
+            self._transport.abort()
+        else:
+            error = TooMuchHeld()
+            self._site.journal.refused(error)
+            self._finish(self._machine.refuse(error))
+
+    def _count_held(self) -> None:
+        """Say what is held for this connection: only where there is, or has been, something."""
+        held = 0
+        if not self._lingers:
+            held = self._machine.held_bytes
+            if self._task is not None:
+                held += self._body_bytes
+            elif self._stalled:
+                held += self._transport.get_write_buffer_size()
+        if held or self._holds:
+            self._holds = held > 0
+            self._site.held.count(self, held, unanswered=self._task is not None)
 
     def _serve(self) -> None:
         """Answer what has arrived, one turn's worth of it."""
@@ -153,16 +184,13 @@ class Connection(asyncio.Protocol):
             try:
                 request = machine.next_request()
             except RequestError as error:
+                self._site.journal.refused(error)
                 output.append(machine.refuse(error))
                 self._finish(b"".join(output))
                 return
             if request is None:
                 break
-            try:
-                answer = self._site.endpoint(request)
-            except Exception:
-                logger.exception("a request could not be answered")
-                answer = error_response(InternalError())
+            answer = self._answer(request)
             if isinstance(answer, Response):
                 output.append(machine.respond(answer, close=self._site.draining))
                 room -= len(output[-1])
@@ -177,6 +205,19 @@ class Connection(asyncio.Protocol):
         output.append(machine.take_output())
         self._write(b"".join(output))
 
+    def _answer(self, request: Request) -> Answer | Awaitable[Answer]:
+        """What the endpoint says."""
+        site = self._site
+        site.handshakes.end(self)
+        self._body_bytes = len(request.body)
+        if self._body_bytes and site.held.is_full:
+            return self._failed(TooMuchHeld(), request)
+        try:
+            return site.endpoint(request)
+        except Exception:
+            logger.exception("a request could not be answered")
+            return self._failed(InternalError(), request)
+
     def _next_turn(self) -> None:
         """There may be more to answer: let the others of the loop have their turn first."""
         if not self._scheduled:
@@ -190,6 +231,7 @@ class Connection(asyncio.Protocol):
             return
         self._transport.resume_reading()
         self._serve()
+        self._count_held()
 
     def _write(self, output: bytes) -> None:
         """Send answers, and see what is waited for next."""
@@ -238,11 +280,17 @@ class Connection(asyncio.Protocol):
         received = machine.unread_bytes
         head, framing = machine.open_stream(answer.headers)
         self._site.connections.discard(self)
+        self._lingers = True  # the transport is the stream's
         stream = Stream(self._transport, self._site)
         stream.open(answer, b"".join((*output, head)), framing)
         stream.count_unread(received)
         if self._site.draining:
             stream.end(CloseReason.DRAINED)
+
+    def _failed(self, error: RequestError, request: Request | None = None) -> Response:
+        """The answer where no endpoint gives one."""
+        self._site.journal.refused(error, request)
+        return error_response(error)
 
     def _await(self, later: Awaitable[Answer]) -> None:
         self._task = self._site.loop.create_task(self._answer_later(later))
@@ -255,14 +303,16 @@ class Connection(asyncio.Protocol):
             raise
         except Exception:
             logger.exception("a request could not be answered")
-            answer = error_response(InternalError())
+            answer = self._failed(InternalError())
         self._task = None
         if self._transport.is_closing():
             return
         if isinstance(answer, EventStream):
             self._transport.resume_reading()
             self._open(answer, [])
+            self._count_held()
             return
         self._write(self._machine.respond(answer, close=self._site.draining))
+        self._count_held()
         if not self._lingers and not self._stalled:
             self._next_turn()

@@ -6,12 +6,14 @@ and then to come spread over the time that it takes to let them all in.
 
 import random
 from dataclasses import dataclass
+from typing import Self
 
 import orjson
 
 from sse_server.wire.encoder import own_event
 
 _DATA = orjson.dumps({"message": "the server is shutting down; reconnect as retry says"})
+_LEAST_RATE = 1_000  # streams a second that a server lets in, where none was busier yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,11 @@ class Farewell:
     """When the next server can be there, at the earliest."""
     spread_seconds: float
     """How long it takes to let all of them in."""
+
+    @classmethod
+    def of(cls, first_seconds: float, streams: int, peak_rate: int) -> Self:
+        """For so many streams; `peak_rate` is the most that this server has let in in a second."""
+        return cls(first_seconds, streams / max(peak_rate, _LEAST_RATE))
 
     def block(self) -> bytes:
         """An `event: server-shutdown`, with a time to wait that is this client's own.

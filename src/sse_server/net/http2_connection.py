@@ -1,63 +1,51 @@
 """An HTTP/2 connection: joins a transport to its machine, from the preface to the end.
 
-It takes the place of the `Connection` that was made before it was known what the client speaks.
-What is due when is looked at by the site's timer: `deadline` is never later than the first of it.
+It takes the place of the `Connection` or the `TlsHandshake` that was there before it was known what
+the client speaks. What is due when is looked at by the site's timer: `deadline` is never later than
+the first of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
 from typing import TYPE_CHECKING
 
 from sse_server.errors import RemoteProtocolError
 from sse_server.http.h2_scanner import Http2Error
 from sse_server.http.http2 import Http2
-from sse_server.http.response import EventStream, Response, error_response
-from sse_server.net.internal_error import InternalError
+from sse_server.net.held import TooMuchHeld
+from sse_server.net.http2_answers import Http2Answers
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Callable
 
+    from sse_server.errors import RequestError
     from sse_server.http.h2_stream import Http2Stream
-    from sse_server.http.request import Request
-    from sse_server.http.response import Answer
     from sse_server.net.site import Site
-
-logger = logging.getLogger(__name__)
-
-_ANSWER_BYTES = 1024 * 1024  # that one client does not take: then its requests wait
+    from sse_server.wire.flow import Source
 
 
 class Http2Connection(asyncio.Protocol):
-    """Reads requests, has them answered, and carries streams."""
+    """Reads requests, has them answered, and carries streams: its machine's `Carrier`."""
 
-    __slots__ = ("_drains", "_heard", "_lingers", "_machine", "_pinged", "_requests",
-                 "_scheduled", "_site", "_tasks", "_transport", "_unread", "_waiting_since",
-                 "deadline")  # fmt: skip
+    __slots__ = ("_answers", "_drains", "_heard", "_holds", "_lingers", "_machine", "_pinged",
+                 "_scheduled", "_site", "_transport", "_unread", "_waiting_since", "deadline",
+                 "unsent", "write")  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, site: Site) -> None:
-        """Made by a connection, which `begin` takes the transport from."""
+        """`begin` takes the transport from whose it was."""
         self._transport = transport
         self._site = site
-        self._machine = Http2(
-            site.http2,
-            site.http1,
-            site.date,
-            site.loop.time,
-            transport.write,
-            transport.get_write_buffer_size,
-        )
-        self._requests: deque[tuple[Http2Stream, Request]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()  # answers that take their time
-        self._unread: dict[
-            Http2Stream, int
-        ] = {}  # answers, and how much was taken at the last look
+        self.write: Callable[[bytes], None] = transport.write
+        self.unsent: Callable[[], int] = transport.get_write_buffer_size
+        self._machine = Http2(site.http2, site.http1, site.date, site.loop.time, self)
+        self._answers = Http2Answers(self._machine, site, transport)
+        self._unread: dict[Http2Stream, int] = {}  # answers, and how much was taken when looked at
         self._scheduled = False  # the next turn is asked for
         self._drains = False
         self._lingers = False  # the last is sent
+        self._holds = False  # the site counts bytes for it
         self._heard = site.loop.time()
         self._pinged: float | None = None  # when it was asked for a sign of life
         self._waiting_since: float | None = self._heard
@@ -65,13 +53,14 @@ class Http2Connection(asyncio.Protocol):
 
     def begin(self, received: bytes) -> None:
         """Take over the transport; `received` has come already."""
-        transport = self._transport
-        self._site.connections.add(self)
+        transport, site = self._transport, self._site
+        site.connections.add(self)
+        site.handshakes.begin(self)
         transport.set_protocol(self)
         # As for a stream of HTTP/1.1: what the kernel does not take costs places, not copies.
         transport.set_write_buffer_limits(high=1)
         self._machine.begin()
-        if self._site.draining:
+        if site.draining:
             self.close_when_idle()
         if received:
             self.data_received(received)
@@ -82,14 +71,18 @@ class Http2Connection(asyncio.Protocol):
         """Event streams that are open."""
         return [s for s in self._machine.flow.streams.values() if s.source is not None]
 
+    # --- transport --------------------------------------------------------------------------------
+
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
         """Transport: closed, by either side."""
-        self._site.connections.discard(self)
-        self._requests.clear()
-        for task in self._tasks:
-            task.cancel()
+        site = self._site
+        self._lingers = True
+        site.connections.discard(self)
+        site.handshakes.end(self)
+        self._answers.cancel()
         self._machine.close()
-        self._site.left()
+        self._count_held()
+        site.left()
 
     def data_received(self, data: bytes) -> None:
         """Transport: the client sent something."""
@@ -99,8 +92,8 @@ class Http2Connection(asyncio.Protocol):
         self._pinged = None
         try:
             self._machine.receive(data)
-        except Http2Error as error:
-            self._fail(error)
+        except Http2Error:
+            self._finish()
             return
         if not self._scheduled:
             self._take_turn()
@@ -120,7 +113,35 @@ class Http2Connection(asyncio.Protocol):
             self._transport.resume_reading()
         self._machine.flow.resume()
         if not self._lingers:
-            self._answer()
+            self._answers.answer()
+            self._count_held()
+
+    # --- machine ----------------------------------------------------------------------------------
+
+    def refused(self, error: RequestError) -> None:
+        """Machine: a request was answered with this."""
+        self._site.journal.refused(error)
+
+    def paused(self, source: Source) -> None:
+        """Machine: the client of a stream takes no more."""
+        self._site.journal.paused(self._transport, source)
+
+    def too_slow(self, held_bytes: int) -> None:
+        """Machine: a stream is ended because its client takes nothing."""
+        self._site.journal.too_slow(self._transport, held_bytes)
+
+    def closed(self, stream: Http2Stream, source: Source, reason: CloseReason) -> None:
+        """Machine: a stream has ended."""
+        site = self._site
+        site.carried -= 1
+        site.journal.closed(self._transport, source, reason, stream.opened_at, site.stream_count)
+
+    def emptied(self) -> None:
+        """Machine: no stream is left, but its end is perhaps still to be written."""
+        if self._drains:
+            self._site.loop.call_soon(self._announce_end)
+
+    # --- site -------------------------------------------------------------------------------------
 
     def time_out(self) -> None:
         """Timer: something may be due."""
@@ -131,18 +152,19 @@ class Http2Connection(asyncio.Protocol):
             return
         since = self._waiting_since
         if since is not None and now >= since + options.head_timeout_seconds:
-            self._fail(None)
+            machine.settle()
+            self._finish()
             return
         message = "the request did not arrive in time: send it at once"
         error = RemoteProtocolError(message, 408, "request-timeout")
         machine.refuse_slow_bodies(error, now - options.body_timeout_seconds)
         self._drop_unread()
-        if not machine.flow.streams and now >= self._heard + options.idle_timeout_seconds:
+        self._count_held()
+        if not machine.flow.streams and now >= self._idle_at:
             if machine.is_settled or self._drains:
                 self._finish()
                 return
             self.close_when_idle()
-            self._heard = now + options.linger_seconds - options.idle_timeout_seconds
         elif self._is_silent(now):
             self._pinged = now
             machine.ask_for_life()
@@ -156,9 +178,12 @@ class Http2Connection(asyncio.Protocol):
         """
         if not self._drains:
             self._drains = True
-            self._machine.flow.when_empty = self._soon_announce
             if not self._machine.flow.streams:
-                self._machine.announce_end()
+                self._announce_end()
+
+    def give_way(self) -> None:
+        """Site: too much is held for all connections together, and for this one longest."""
+        self._machine.give_way(TooMuchHeld())
 
     def abort(self) -> None:
         """End it now."""
@@ -166,6 +191,8 @@ class Http2Connection(asyncio.Protocol):
         for stream in self.streams:
             stream.gone(reason)
         self._transport.abort()
+
+    # ----------------------------------------------------------------------------------------------
 
     def _take_turn(self) -> None:
         """Read and answer a turn's worth."""
@@ -175,18 +202,18 @@ class Http2Connection(asyncio.Protocol):
         before = machine.progress
         try:
             more = machine.turn()
-        except Http2Error as error:
-            self._fail(error)
+        except Http2Error:
+            self._finish()
             return
         if not machine.is_waiting:
             self._waiting_since = None
         elif self._waiting_since is None or machine.progress != before:
             self._waiting_since = self._heard
-            self.deadline = min(
-                self.deadline, self._heard + self._site.options.head_timeout_seconds
-            )
-        self._requests += machine.take_requests()
-        self._answer()
+            due = self._heard + self._site.options.head_timeout_seconds
+            self.deadline = min(self.deadline, due)
+        if self._answers.answer():
+            self._site.handshakes.end(self)
+        self._count_held()
         self._schedule(again=more)
         self._close_if_done()
 
@@ -205,59 +232,19 @@ class Http2Connection(asyncio.Protocol):
         self._schedule(again=False)
         self._take_turn()
 
-    def _answer(self) -> None:
-        """Answer what has come, as long as the client takes its answers."""
-        requests, flow = self._requests, self._machine.flow
-        if not requests:
-            return
-        room = _ANSWER_BYTES - flow.answer_bytes
-        flow.collect()
-        while requests and room > 0:
-            stream, request = requests.popleft()
-            if not stream.is_open:
-                continue
-            try:
-                answer = self._site.endpoint(request)
-            except Exception:
-                logger.exception("a request could not be answered")
-                answer = error_response(InternalError())
-            if isinstance(answer, (Response, EventStream)):
-                self._respond(stream, answer)
-                room -= len(stream.rest)
-            else:
-                self._await(stream, answer)
-        flow.release()
+    def _count_held(self) -> None:
+        """Say what is held for this connection: only where there is, or has been, something."""
+        held = 0 if self._lingers else self._machine.held_bytes
+        if held or self._holds:
+            self._holds = held > 0
+            self._site.held.count(self, held, unanswered=self._answers.are_awaited)
 
-    def _respond(self, stream: Http2Stream, answer: Answer) -> None:
-        if isinstance(answer, Response):
-            self._machine.respond(stream, answer)
-            return
-        self._site.opened += 1
-        self._machine.open_stream(stream, answer)
-        if self._site.draining:
-            stream.end(CloseReason.DRAINED)
-
-    def _await(self, stream: Http2Stream, later: Awaitable[Answer]) -> None:
-        task = self._site.loop.create_task(self._answer_later(stream, later))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        stream.cancel = task.cancel
-
-    async def _answer_later(self, stream: Http2Stream, later: Awaitable[Answer]) -> None:
-        try:
-            answer = await later
-        except asyncio.CancelledError:  # the client is gone, or whoever was to answer gave up
-            if stream.is_open:
-                stream.abort(CloseReason.LOST)
-            raise
-        except Exception:
-            logger.exception("a request could not be answered")
-            answer = error_response(InternalError())
-        stream.cancel = None
-        if stream.is_open and not self._transport.is_closing():
-            self._machine.flow.collect()
-            self._respond(stream, answer)
-            self._machine.flow.release()
+    @property
+    def _idle_at(self) -> float:
+        """When it has not been used for too long, if it has no streams."""
+        options = self._site.options
+        wait = options.linger_seconds if self._drains else options.idle_timeout_seconds
+        return self._heard + wait
 
     def _is_silent(self, now: float) -> bool:
         """Whether it is to be asked for a sign of life."""
@@ -291,7 +278,7 @@ class Http2Connection(asyncio.Protocol):
             since = now if self._machine.flow.paused else self._heard
             times = [since + http2.keepalive_seconds]
         else:
-            times = [self._heard + options.idle_timeout_seconds]
+            times = [self._idle_at]
         if self._waiting_since is not None:
             times.append(self._waiting_since + options.head_timeout_seconds)
         body = self._machine.oldest_body
@@ -299,13 +286,12 @@ class Http2Connection(asyncio.Protocol):
             times.append(body + options.body_timeout_seconds)
         self.deadline = min(times)
 
-    def _soon_announce(self) -> None:
-        """The last stream has ended: not at once, since its end is perhaps still to be written."""
-        self._site.loop.call_soon(self._announce)
-
-    def _announce(self) -> None:
+    def _announce_end(self) -> None:
+        """Drain: nothing is open any more."""
         if not (self._lingers or self._transport.is_closing()):
+            self._heard = self._site.loop.time()  # the time to answer begins
             self._machine.announce_end()
+            self._watch()
             self._close_if_done()
 
     def _close_if_done(self) -> None:
@@ -315,20 +301,13 @@ class Http2Connection(asyncio.Protocol):
         if ending and not (machine.flow.streams or self._lingers):
             self._finish()
 
-    def _fail(self, error: Http2Error | None) -> None:
-        """The client has broken the rules, or takes too long: it has been told."""
-        logger.debug("an HTTP/2 connection has failed: %s", error)
-        if error is None:
-            self._machine.settle()
-        self._finish()
-
     def _finish(self) -> None:
         """Close, in a way that lets what has been sent arrive."""
         if self._lingers:
             return
         self._lingers = True
-        self._requests.clear()
         self._machine.close()
+        self._count_held()
         transport = self._transport
         self.deadline = self._site.loop.time() + self._site.options.linger_seconds
         if transport.is_closing():

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import os
 import socket
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sse_server.errors import ConfigurationError
-from sse_server.net.address import Address
+from sse_server.net.address import Address, bound_address
 from sse_server.net.connection import Connection
 from sse_server.net.socket_options import tune
+from sse_server.net.tls_handshake import TlsHandshake
 
 if TYPE_CHECKING:
     from sse_server.net.site import Site
-
-logger = logging.getLogger(__name__)
 
 BACKLOG = 4_096
 """Connections that the kernel completes while we are busy: a reconnecting crowd should not have its
@@ -31,21 +29,22 @@ _RETRY_SECONDS = 0.5  # when there are no descriptors left at all
 class Listener:
     """One address that is listened on, for as long as there is room for connections."""
 
-    def __init__(self, address: Address, sockets: list[socket.socket], site: Site) -> None:
-        """`sockets` are bound, and the listener's from here on."""
+    def __init__(
+        self, address: Address, sockets: list[socket.socket], site: Site, *, owns_path: bool = False
+    ) -> None:
+        """`sockets` are bound, and the listener's from here on. `owns_path`: so is their path."""
         self.address = address
         self._sockets = sockets
         self._site = site
-        self._inode = _inode(address)
-        self._tls: dict[str, Any] = {}  # arguments for the loop
-        if site.tls is not None and address.host is not None:
-            timeout = site.tls.handshake_timeout_seconds
-            self._tls = {"ssl": site.tls.context, "ssl_handshake_timeout": timeout}
+        self._inode = _inode(address) if owns_path else None
         # A loop's own server cannot be paused, only closed. uvloop's accepts in half the time that
         # we need (10 µs of 19), and loses nobody when it is closed. Stock asyncio's is no faster
         # than we are, takes the whole backlog in one step however full we are, and drops whom it is
-        # accepting while it is closed.
-        self._accepts_itself = isinstance(site.loop, asyncio.SelectorEventLoop)
+        # accepting while it is closed. A handshake of TLS takes a hundred times as long, and of one
+        # that fails a loop's server tells nobody.
+        self._tls = None if address.host is None else site.tls
+        is_stock = isinstance(site.loop, asyncio.SelectorEventLoop)
+        self._accepts_itself = is_stock or self._tls is not None
         self._servers: list[asyncio.Server] = []  # uvloop's; none while it is paused
         self._tasks: set[asyncio.Task[object]] = set()  # handing over a connection, or resuming
         self._full = False
@@ -57,15 +56,14 @@ class Listener:
         """Begin to accept, or go on. Who came meanwhile has waited in the kernel's queue."""
         loop = self._site.loop
         for sock in self._sockets:
+            # uvloop's server does so too, but keeps it to itself when it fails.
+            sock.listen(BACKLOG)
             if self._accepts_itself:
-                sock.listen(BACKLOG)
                 loop.add_reader(sock, self._accept, sock)
                 continue
             copy = sock.dup()  # with ours open the kernel's queue outlives the server
             try:
-                server = await loop.create_server(
-                    self._connection, sock=copy, backlog=BACKLOG, **self._tls
-                )
+                server = await loop.create_server(self._connection, sock=copy, backlog=BACKLOG)
             except BaseException:
                 copy.close()
                 raise
@@ -83,22 +81,22 @@ class Listener:
 
     def _connection(self) -> Connection:
         """Loop: somebody has connected."""
+        self._look_for_room()
+        return Connection(self._site)
+
+    def _look_for_room(self) -> None:
+        """Accept nobody after the one who has just come, if he takes the last place."""
         site = self._site
         if site.is_full and not self._full:
             self._full = True
             # Not at once: uvloop would drop the connection that it is about to hand over.
             site.loop.call_soon(self._pause)
-        return Connection(site)
 
     def _pause(self) -> None:
         if self._closed:
             return
         self._stop()
-        logger.warning(
-            "%s: all %d connections are taken; who comes now waits until there is room",
-            self.address,
-            self._site.max_connections,
-        )
+        self._site.journal.listener_full(self.address, self._site.max_connections)
         self._site.call_when_room(self._resume)
 
     def _stop(self) -> None:
@@ -114,6 +112,7 @@ class Listener:
         """Site: there is room again."""
         self._full = False
         if not self._closed:
+            self._site.journal.listener_has_room(self.address)
             self._keep(self._site.loop.create_task(self.accept()))
 
     def _accept(self, listening: socket.socket) -> None:
@@ -126,22 +125,20 @@ class Listener:
         except OSError as error:
             # Others have taken the descriptors that we count on. The socket stays readable, and we
             # would come back here at once.
-            logger.warning("%s: no connection can be accepted: %s", self.address, error)
+            self._site.journal.unable_to_accept(self.address, error)
             self._stop()
             loop.call_later(_RETRY_SECONDS, self._resume)
             return
         connected.settimeout(0)
-        connecting = loop.connect_accepted_socket(self._connection, connected, **self._tls)
-        self._keep(loop.create_task(connecting))
+        if self._tls is not None:
+            self._look_for_room()
+            TlsHandshake(self._site, self._tls, connected)
+            return
+        self._keep(loop.create_task(loop.connect_accepted_socket(self._connection, connected)))
 
     def _keep(self, task: asyncio.Task[object]) -> None:
         self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[object]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and isinstance(task.exception(), OSError):
-            logger.debug("%s: a handshake has failed: %s", self.address, task.exception())
+        task.add_done_callback(self._tasks.discard)
 
 
 async def listen(address: Address, site: Site) -> Listener:
@@ -165,14 +162,32 @@ async def listen(address: Address, site: Site) -> Listener:
             for sock in sockets:
                 tune(sock, site.options.socket)
             address = Address(address.host, sockets[0].getsockname()[1])
-        listener = Listener(address, sockets, site)
-        try:
-            await listener.accept()
-        except BaseException:
-            listener.close()
-            raise
+        return await _accepting(Listener(address, sockets, site, owns_path=True))
     except (OSError, UnicodeError) as error:  # UnicodeError: of a name that no host can have
         raise _explained(address, error) from error
+
+
+async def adopt(sock: socket.socket, site: Site) -> Listener:
+    """Listen on a socket that somebody else has bound, and may hold on to: its path stays.
+
+    Raises:
+        ConfigurationError: it cannot be listened on.
+    """
+    address = bound_address(sock)
+    try:
+        if address.host is not None:
+            tune(sock, site.options.socket)
+        return await _accepting(Listener(address, [sock], site))
+    except OSError as error:
+        raise _explained(address, error) from error
+
+
+async def _accepting(listener: Listener) -> Listener:
+    try:
+        await listener.accept()
+    except BaseException:
+        listener.close()
+        raise
     return listener
 
 
@@ -219,7 +234,9 @@ def _explained(address: Address, error: OSError | UnicodeError) -> Configuration
         case _:
             problem = f"cannot be listened on ({getattr(error, 'strerror', None) or error})"
             mend = "name another address"
-    return ConfigurationError(setting="--bind", problem=f"{address} {problem}", mend=mend)
+    return ConfigurationError(
+        setting="ServerOptions.bind", problem=f"{address} {problem}", mend=mend
+    )
 
 
 def _remove_dead_socket(address: Address) -> None:

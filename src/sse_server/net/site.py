@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from sse_server.http.http2 import Http2Options
+from sse_server.http.h2_options import Http2Options
 from sse_server.net.date import ServerDate
 from sse_server.net.descriptors import spare_descriptors
+from sse_server.net.handshakes import Handshakes
+from sse_server.net.held import HeldBytes
 from sse_server.net.socket_options import SocketOptions
+from sse_server.observe.journal import Journal
+from sse_server.options import RELOADABLE, Bounds, Options
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
@@ -22,27 +26,36 @@ if TYPE_CHECKING:
     from sse_server.net.http2_connection import Http2Connection
     from sse_server.net.stream import Stream
     from sse_server.net.tls import Tls
+    from sse_server.net.tls_handshake import TlsHandshake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionOptions:
+class ConnectionOptions(Options):
     """How long a client may take, and how much it may send where nothing is due."""
 
-    head_timeout_seconds: float = 10.0
+    head_timeout_seconds: Annotated[float, Bounds(0.01, 3_600), RELOADABLE] = 10.0
     """From the first byte, or from the connection's beginning, to the end of the head."""
-    body_timeout_seconds: float = 10.0
+    body_timeout_seconds: Annotated[float, Bounds(0.01, 3_600), RELOADABLE] = 10.0
     """From the end of the head to the end of the body. Sending slowly does not stretch it."""
-    idle_timeout_seconds: float = 75.0
+    idle_timeout_seconds: Annotated[float, Bounds(0.01, 3_600), RELOADABLE] = 75.0
     """Between requests. Longer than the 60 s for which common load balancers keep a connection, so
     that they and not we close it first."""
-    linger_seconds: float = 2.0
+    linger_seconds: Annotated[float, Bounds(0, 60), RELOADABLE] = 2.0
     """After a refusal, what the client still sends is read and dropped for so long: closing at once
     would reset the connection, and the answer might not arrive (RFC 9112 section 9.6)."""
-    max_bytes_behind_stream: int = 4_096
+    max_bytes_behind_stream: Annotated[int, Bounds(0, 1 << 20), RELOADABLE] = 4_096
     """What a client may send behind the request that opened a stream."""
-    max_connections: int | None = None
+    max_connections: Annotated[int | None, Bounds(1, 100_000_000), RELOADABLE] = None
     """Beyond these, clients wait in the kernel until there is room. None: as many as there are file
     descriptors for."""
+    max_handshaking: Annotated[int, Bounds(1, 10_000_000), RELOADABLE] = 4_096
+    """Connections without a whole request so far. Beyond these, the one that has been at it longest
+    is aborted, once it has had a second. A backlog of the kernel: a crowd that reconnects comes in
+    portions of this size at most, and has sent its requests with its connections."""
+    max_held_bytes: Annotated[int, Bounds(1, 1 << 40), RELOADABLE] = 128 * 1024 * 1024
+    """Requests that are not whole or not answered, and answers that are not read, of all
+    connections together: 16 of the largest bodies. Beyond it, who has held some for longest gets
+    503, or is cut off if it is an answer that it does not read. Half of what the log may take."""
     socket: SocketOptions = field(default_factory=SocketOptions)
 
 
@@ -53,12 +66,16 @@ class Site:
         "_empty",
         "_opened_before",
         "_waiting",
+        "carried",
         "connections",
         "date",
         "draining",
         "endpoint",
+        "handshakes",
+        "held",
         "http1",
         "http2",
+        "journal",
         "loop",
         "max_connections",
         "opened",
@@ -74,32 +91,62 @@ class Site:
         options: ConnectionOptions,
         http1: Http1Options,
         loop: asyncio.AbstractEventLoop,
+        journal: Journal | None = None,
         http2: Http2Options | None = None,
-        tls: Tls | None = None,
     ) -> None:
-        """`endpoint` answers every request; with `tls`, TCP listeners speak TLS."""
+        """`endpoint` answers every request; `journal` is told what happens."""
         self.endpoint = endpoint
         self.options = options
         self.http1 = http1
         self.http2 = http2 or Http2Options()
-        self.tls = tls
+        self.tls: Tls | None = None  # TCP listeners speak TLS where there is one
         self.loop = loop
+        self.journal = journal or Journal()
         self.date = ServerDate()
-        self.connections: set[Connection | Http2Connection] = set()
-        self.streams: set[Stream] = set()  # of HTTP/1.1; those of HTTP/2 are their connection's
+        self.connections: set[Connection | Http2Connection | TlsHandshake] = set()
+        self.streams: set[Stream] = set()  # of HTTP/1.1
+        self.carried = 0  # event streams on connections of HTTP/2
+        self.handshakes = Handshakes(options.max_handshaking)
+        self.held = HeldBytes(options.max_held_bytes)
         self.opened = 0  # streams, ever
         self.peak_rate = 0  # streams opened in a second, at most
         self._opened_before = 0  # the sweep before
         self.draining = False  # every answer is the last of its connection
-        allowed = options.max_connections
-        self.max_connections = spare_descriptors() if allowed is None else allowed
+        self.max_connections = options.max_connections or spare_descriptors()
         self._waiting: list[Callable[[], None]] = []  # listeners, for room
         self._empty: asyncio.Future[None] | None = None  # somebody waits for the last to leave
+
+    def reload(self, options: ConnectionOptions, http1: Http1Options, http2: Http2Options) -> None:
+        """Go on with other options: what begins from now on is bound by them.
+
+        A connection keeps the machine that it has, and a deadline that runs.
+        """
+        if options.max_connections is not None:
+            self.max_connections = options.max_connections
+        elif self.options.max_connections is not None:
+            taken = len(self.connections) + len(self.streams)
+            self.max_connections = taken + spare_descriptors()
+        self.handshakes.most = options.max_handshaking
+        self.held.most = options.max_held_bytes
+        self.options = options
+        self.http1 = http1
+        self.http2 = http2
+        self.left()
 
     @property
     def is_full(self) -> bool:
         """Whether no more connections may be accepted."""
-        return len(self.connections) + len(self.streams) >= self.max_connections
+        return self.size >= self.max_connections
+
+    @property
+    def size(self) -> int:
+        """Connections that are open, with a stream or without."""
+        return len(self.connections) + len(self.streams)
+
+    @property
+    def stream_count(self) -> int:
+        """Event streams that are open."""
+        return len(self.streams) + self.carried
 
     def open_streams(self) -> list[Stream | Http2Stream]:
         """Event streams, whatever carries them."""
@@ -136,6 +183,7 @@ class Site:
         now = self.loop.time()
         for connection in [c for c in self.connections if c.deadline <= now]:
             connection.time_out()
+        self.handshakes.sweep(crowded=self.is_full)
 
     def abort(self) -> None:
         """End all connections now; they are gone when the loop has come round."""

@@ -8,26 +8,28 @@ from __future__ import annotations
 import socket
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from sse_server.options import Bounds, Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SocketOptions:
+class SocketOptions(Options):
     """How the kernel treats connections."""
 
-    not_sent_low_water_bytes: int = 64 * 1024
+    not_sent_low_water_bytes: Annotated[int, Bounds(1, (1 << 31) - 1)] = 64 * 1024
     """TCP_NOTSENT_LOWAT: what the kernel takes beyond what the network carries. One full burst. A
     reader that stops costs the kernel this much, and not the 4 MB to which it would let a send
     buffer grow; what is not in a buffer is in the log, where it is shared, and not late. SO_SNDBUF
     would do that too, but cap the speed of long distances."""
-    keepalive_idle_seconds: int = 60
+    keepalive_idle_seconds: Annotated[int, Bounds(1, 32_767)] = 60
     """TCP_KEEPIDLE: heartbeats find dead peers first; this is for connections that have none."""
-    keepalive_interval_seconds: int = 15
+    keepalive_interval_seconds: Annotated[int, Bounds(1, 32_767)] = 15
     """TCP_KEEPINTVL, and four probes."""
-    user_timeout_seconds: int = 60
+    user_timeout_seconds: Annotated[int, Bounds(1, 86_400)] = 60
     """TCP_USER_TIMEOUT: sent and not acknowledged for so long, the peer is gone. Two heartbeats
     have to be lost, and a phone in a tunnel has its time."""
 

@@ -28,7 +28,8 @@ _INTERNET = (socket.AF_INET, socket.AF_INET6)
 class Stream(asyncio.Protocol):
     """Passes bursts down and the connection's news up."""
 
-    __slots__ = ("_framing", "_received", "_site", "_source", "_transport", "write")
+    __slots__ = ("_framing", "_opened_at", "_reason", "_received", "_site", "_source", "_transport",
+                 "write")  # fmt: skip
 
     _source: Source
     bundler = None  # Sink: a connection of its own
@@ -38,6 +39,8 @@ class Stream(asyncio.Protocol):
         self._transport = transport
         self._site = site
         self._received = 0
+        self._opened_at = site.loop.time()
+        self._reason = CloseReason.LOST  # unless something else ends it
         self.write: Callable[[bytes], None] = transport.write
 
     def open(self, answer: EventStream, head: bytes, framing: Framing) -> None:
@@ -54,6 +57,7 @@ class Stream(asyncio.Protocol):
         if transport.get_write_buffer_size():  # earlier answers; the connection may have been told
             self._source.pause()
         transport.write(head + framing([opening]))
+        self._site.journal.opened(transport, self._source, resumed=answer.resumed)
 
     @property
     def unsent(self) -> int:
@@ -62,6 +66,7 @@ class Stream(asyncio.Protocol):
 
     def end(self, reason: CloseReason, last: bytes = b"") -> None:
         """Sink: everything else has been written."""
+        self._ends(reason)
         if not self._transport.is_closing():
             self.write(last + LAST_CHUNK if self._framing is chunked else last)
             self._transport.close()
@@ -73,6 +78,7 @@ class Stream(asyncio.Protocol):
 
     def abort(self, reason: CloseReason) -> None:
         """End it now; what is not sent yet is thrown away, by the kernel as well."""
+        self._ends(reason)
         self._source.gone(reason)
         sock = self._transport.get_extra_info("socket")
         if sock is not None and sock.family in _INTERNET:
@@ -83,6 +89,7 @@ class Stream(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Transport: the kernel takes no more."""
         self._source.pause()
+        self._site.journal.paused(self._transport, self._source)
 
     def resume_writing(self) -> None:
         """Transport: everything has been taken."""
@@ -100,8 +107,20 @@ class Stream(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
         """Transport: closed, by either side."""
-        self._site.streams.discard(self)
-        self._site.left()
-        self._source.gone(CloseReason.LOST)
+        site = self._site
+        site.streams.discard(self)
+        site.left()
+        source = self._source
+        source.gone(CloseReason.LOST)
+        site.journal.closed(
+            self._transport, source, self._reason, self._opened_at, site.stream_count
+        )
         # It holds us, too: without this both would stay until the collector comes by.
         del self._source
+
+    def _ends(self, reason: CloseReason) -> None:
+        """It ends for the first reason that is given, however long its last bytes take."""
+        if self._reason is CloseReason.LOST:
+            self._reason = reason
+            if reason is CloseReason.SLOW:
+                self._site.journal.too_slow(self._transport, self.unsent)

@@ -4,28 +4,47 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
+from typing import Annotated
 
-from sse_server.errors import ConfigurationError
-
-_SETTING = "--tls-cert"
+from sse_server.errors import ConfigurationError, quoted
+from sse_server.options import RELOADABLE, Bounds, Options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TlsOptions:
-    """Where the certificate is. TCP listeners speak TLS then; Unix sockets stay in clear."""
+class TlsOptions(Options):
+    """TLS, 1.2 or newer, on TCP listeners, where there is a certificate.
 
-    cert_file: str
-    """PEM: the server's certificate, and those between it and the root."""
-    key_file: str
-    """PEM: its private key, without a passphrase."""
-    handshake_timeout_seconds: float = 10.0
+    Unix sockets stay in clear.
+    """
+
+    cert: Annotated[str | None, RELOADABLE] = None
+    """A PEM file: the certificate, and those between it and the root. A reload reads it again, also
+    where its name has not changed. None: in clear, for this machine, closed networks, and proxies
+    that speak TLS themselves."""
+    key: Annotated[str | None, RELOADABLE] = None
+    """A PEM file: its private key, without a passphrase. None: it is in the certificate's file."""
+    handshake_timeout_seconds: Annotated[float, Bounds(0.01, 3_600), RELOADABLE] = 10.0
     """From the connection's beginning. Sending slowly does not stretch it."""
+
+    def __post_init__(self) -> None:
+        """Refuse a key without a certificate.
+
+        Raises:
+            ConfigurationError: there is one.
+        """
+        Options.__post_init__(self)
+        if self.key is not None and self.cert is None:
+            raise ConfigurationError(
+                setting="TlsOptions.key",
+                problem=f"{quoted(self.key)} is a key without a certificate",
+                mend="name the certificate as well, as tls.cert or --tls-cert",
+            )
 
 
 class Tls:
     """What connections are made with."""
 
-    __slots__ = ("_options", "context")
+    __slots__ = ("context", "counts", "options")
 
     def __init__(self, options: TlsOptions) -> None:
         """TLS 1.2 at least, HTTP/2 where the client speaks it.
@@ -33,23 +52,20 @@ class Tls:
         Raises:
             ConfigurationError: the certificate cannot be used.
         """
-        self._options = options
         self.context = _new_context()
-        self.reload()
+        self.counts = dict.fromkeys(("full", "resumed", "failed"), 0)
+        """Handshakes, by how they ended."""
+        self.reload(options)
 
-    @property
-    def handshake_timeout_seconds(self) -> float:
-        """How long a handshake may take."""
-        return self._options.handshake_timeout_seconds
-
-    def reload(self) -> None:
-        """Read certificate and key again, for connections made from now on.
+    def reload(self, options: TlsOptions) -> None:
+        """Read certificate and key, for connections made from now on.
 
         Raises:
             ConfigurationError: they cannot be used; those that were there before still are.
         """
-        _load(_new_context(), self._options)  # half of a new pair would be worse than the old one
-        _load(self.context, self._options)
+        _load(_new_context(), options)  # half of a new pair would be worse than the old one
+        _load(self.context, options)
+        self.options = options
 
 
 def _new_context() -> ssl.SSLContext:
@@ -63,13 +79,15 @@ def _new_context() -> ssl.SSLContext:
 
 
 def _load(context: ssl.SSLContext, options: TlsOptions) -> None:
+    assert options.cert is not None
     try:
-        context.load_cert_chain(options.cert_file, options.key_file, password=_no_password)
+        context.load_cert_chain(options.cert, options.key, password=_no_password)
     except (OSError, ValueError) as error:  # SSLError is an OSError
         reason = getattr(error, "strerror", None) or error
+        names = options.cert if options.key is None else f"{options.cert} with {options.key}"
         raise ConfigurationError(
-            setting=_SETTING,
-            problem=f"{options.cert_file} with {options.key_file} cannot be used ({reason})",
+            setting="TlsOptions.cert",
+            problem=f"{quoted(names)} cannot be used ({reason})",
             mend="name a certificate and its private key, both PEM",
         ) from error
 

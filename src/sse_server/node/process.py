@@ -3,37 +3,58 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING
 
+from sse_server.node.activation import inherited_sockets
+from sse_server.node.notify import Manager
+from sse_server.node.pulse import Pulse
 from sse_server.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from sse_server.server import ServerOptions
+    from sse_server.server_options import ServerOptions
 
 # A full collection walks every object of every connection, and nothing is sent meanwhile. Almost
 # nothing here is cyclic, so it may come rarely.
 _GC_THRESHOLDS = (50_000, 20, 100)
+_END_SECONDS = 10.0  # what may be left to do when the drain is over, on a machine that is busy
 
 
-def serve(options: ServerOptions, announce: Callable[[Server], None]) -> None:
+def _reload_nothing(_server: Server) -> None:
+    """What it serves with was not read from anywhere."""
+
+
+def serve(
+    options: ServerOptions,
+    announce: Callable[[Server], None],
+    reload: Callable[[Server], None] = _reload_nothing,
+) -> None:
     """Serve until SIGINT or SIGTERM, then end cleanly; a second signal ends at once.
 
-    `announce` is called when the server listens.
+    Listens on the sockets that a service manager passes, if it passes any, and tells it how it is.
+    `announce` is called when the server listens, `reload` at each SIGHUP.
 
     Raises:
         ConfigurationError: the options cannot be served with.
     """
-    server = Server(options)
+    server = Server(options, sockets=inherited_sockets(os.environ))
     gc.set_threshold(*_GC_THRESHOLDS)
-    _run(_serve(server, announce))
+    with contextlib.closing(Manager.of(os.environ)) as manager:
+        _run(_serve(server, manager, announce, reload))
 
 
-async def _serve(server: Server, announce: Callable[[Server], None]) -> None:
+async def _serve(
+    server: Server,
+    manager: Manager,
+    announce: Callable[[Server], None],
+    reload: Callable[[Server], None],
+) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
 
@@ -42,13 +63,22 @@ async def _serve(server: Server, announce: Callable[[Server], None]) -> None:
             sys.exit(1)
         stopped.set()
 
+    def reload_settings() -> None:
+        with manager.reloading():
+            reload(server)
+
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     async with server:
         gc.collect()
         gc.freeze()  # what stands now stays: no collection need look at it again
+        loop.add_signal_handler(signal.SIGHUP, reload_settings)
         announce(server)
+        manager.ready()
+        pulse = Pulse(manager, server.hub, loop)
         await stopped.wait()
+        pulse.stop()
+        manager.stopping(server.options.drain_seconds + _END_SECONDS)
 
 
 def _run(main: Coroutine[None, None, None]) -> None:

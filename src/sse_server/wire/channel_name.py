@@ -1,4 +1,4 @@
-"""What a channel may be called."""
+"""What a channel may be called, and patterns that name several."""
 
 import re
 
@@ -10,6 +10,7 @@ MAX_CHANNEL_CHARACTERS = 200
 # Clients and proxies remove dot segments before they get here (RFC 3986 section 5.2.4).
 _SEGMENT = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9_.:@=-]+"
 _CHANNEL = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
+_PATTERN = re.compile(r"(?=.)[A-Za-z0-9_.:@/=-]{0,200}\*?")
 _UNFIT = re.compile(r"[^A-Za-z0-9_.:@/=-]")
 
 
@@ -24,6 +25,18 @@ def check_channel(name: str) -> str:
     if len(name) <= MAX_CHANNEL_CHARACTERS and _CHANNEL.fullmatch(name):
         return name
     raise InvalidChannel(name, _problem(name))
+
+
+def is_pattern(text: str) -> bool:
+    """Whether `text` is an exact name, `prefix*` or `*`."""
+    return _PATTERN.fullmatch(text) is not None
+
+
+def matches_all(pattern: str, other: str) -> bool:
+    """Whether every channel that the pattern `other` names is named by `pattern`, too."""
+    if pattern.endswith("*"):
+        return other.removesuffix("*").startswith(pattern[:-1])
+    return other == pattern
 
 
 def _problem(name: str) -> str:

@@ -15,6 +15,11 @@ Two streams share a burst only if they share this very function.
 """
 
 
+Sent = tuple[int, int]
+"""Frames and bytes."""
+NOTHING: Sent = (0, 0)
+
+
 class CloseReason(Enum):
     """Why a stream ended. `comes_back`: whether the client should open it again."""
 
@@ -92,6 +97,16 @@ class Bundler(Hashable, Protocol):
 
 class Source(Protocol):
     """What a sink tells about its connection. Each call may come from inside a write."""
+
+    @property
+    def delivered(self) -> Sent:
+        """What it has been sent, heartbeats aside."""
+        ...
+
+    @property
+    def followed(self) -> list[str]:
+        """The channels it follows; none when it is gone."""
+        ...
 
     def pause(self) -> None:
         """The transport holds more than its high-water mark: write nothing."""

@@ -96,7 +96,8 @@ class EventStreamParser:
                 self._end_block(events)
         # Grown in place: a long line that comes in small chunks costs each of its bytes once.
         self._line += rest
-        self._check_size(len(self._line))
+        if self._line:  # with a blank line next, what is held already is all there will be
+            self._check_size(len(self._line))
         return events
 
     def _without_mark(self, start: bytes) -> bytes:

@@ -27,6 +27,12 @@ def new_epoch() -> bytes:
     return "".join(secrets.choice(_EPOCH_ALPHABET) for _ in range(_EPOCH_LENGTH)).encode()
 
 
+def epoch_of(position: bytes) -> bytes | None:
+    """The log that `position` belongs to; None if it is no position."""
+    match = _POSITION.fullmatch(position)
+    return None if match is None else match[1]
+
+
 class Positions:
     """Makes and reads the positions of one epoch."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.load.publisher import Answers
+from bench.load.answers import Answers
 
 ANSWER = b"HTTP/1.1 202 Accepted\r\nContent-Length: 12\r\n\r\nHTTP/1.1 200"
 EMPTY = b"HTTP/1.1 204 No Content\r\nDate: x\r\n\r\n"

@@ -1,0 +1,218 @@
+"""What is measured: plain counters of all parts, made into families when somebody asks.
+
+Nothing is counted here, and nothing here grows with the number of channels or subscribers.
+"""
+
+from __future__ import annotations
+
+import platform
+from bisect import bisect_left
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeHistogramMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from sse_server._version import __version__
+from sse_server.core.backlog import backlogs
+from sse_server.core.window import FRAME_OVERHEAD_BYTES
+from sse_server.wire.flow import CloseReason
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from prometheus_client import Metric
+
+    from sse_server.core.histogram import Histogram
+    from sse_server.core.hub import Hub
+
+PREFIX = "sse_server_"
+
+_FRAMES = (0, 1, 10, 100, 1_000, 10_000)
+_BYTES = (0, 1 << 10, 1 << 14, 1 << 18, 1 << 20, 1 << 22, 1 << 24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What is looked at."""
+
+    hub: Hub
+    connections: Callable[[], int]
+    """How many are open, those with streams among them."""
+    delayed: Callable[[], int]
+    """Publishes that had to wait."""
+    refusals: Counter[str]
+    """By the code of their error."""
+    loop_lag: Histogram
+
+
+class ServerCollector(Collector):
+    """Shows the counters of one server."""
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+
+    def collect(self) -> Iterator[Metric]:
+        """All families."""
+        yield from self._streams()
+        yield from self._events()
+        yield from self._slow_streams()
+        yield from self._delays()
+        yield from self._memory()
+        yield _counter(
+            "refusals",
+            "Requests that were answered with an error, by its code.",
+            by=("code", self._observed.refusals),
+        )
+        info = {"version": __version__, "python": platform.python_version()}
+        yield InfoMetricFamily(f"{PREFIX}build", "Versions.", info)
+
+    def _streams(self) -> Iterator[Metric]:
+        hub = self._observed.hub
+        yield _gauge("open_streams", "Event streams that are open.", hub.subscribers)
+        yield _gauge(
+            "open_connections",
+            "Connections that are open, those of event streams among them.",
+            self._observed.connections(),
+        )
+        yield _counter("streams_opened", "Event streams opened.", hub.opened)
+        yield _counter(
+            "streams_resumed",
+            "Event streams opened by clients that came with a position: reconnects.",
+            hub.reconnected,
+        )
+        closed = {reason.label: hub.closed[reason] for reason in CloseReason}
+        yield _counter("streams_closed", "Event streams ended, by reason.", by=("reason", closed))
+        yield _counter("heartbeats", "Heartbeats written to streams.", hub.heartbeats.sent)
+
+    def _events(self) -> Iterator[Metric]:
+        hub = self._observed.hub
+        pump, log = hub.pump, hub.log
+        yield _counter("events_published", "Events taken from publishers.", hub.published)
+        yield _counter(
+            "published_bytes",
+            "Their bytes, as they are sent.",
+            log.appended_bytes - hub.published * FRAME_OVERHEAD_BYTES,
+        )
+        channels = {tally.name: tally.events for tally in hub.traffic.tallies}
+        yield _counter(
+            "channel_events_published",
+            "Events published, by channel. The busiest channels have series of their own, the "
+            "others are counted as channel other.",
+            by=("channel", channels),
+        )
+        yield _counter("events_delivered", "Events written to streams.", pump.frames)
+        yield _counter(
+            "delivered_bytes", "Their bytes, without those of heartbeats and openings.", pump.bytes
+        )
+        yield _counter("writes", "Writes that carried them.", pump.bursts)
+        yield _counter(
+            "publishes_delayed",
+            "Publishes that waited until clients had what was published before.",
+            self._observed.delayed(),
+        )
+
+    def _slow_streams(self) -> Iterator[Metric]:
+        hub = self._observed.hub
+        pump = hub.pump
+        yield _gauge("paused_streams", "Streams whose clients take nothing now.", len(hub.stalls))
+        yield _counter("pauses", "Times that a client took no more.", hub.pauses)
+        yield _counter("gaps", "Gaps that streams were told.", pump.gaps)
+        yield _counter(
+            "gap_events_lost", "Events that those gaps told of, where their number was known.",
+            pump.lost,
+        )  # fmt: skip
+        yield _counter(
+            "events_dropped",
+            "Of those, events that were left out for clients that lagged.",
+            pump.skipped,
+        )
+        yield _counter(
+            "events_conflated",
+            "Events left out for clients that lagged because a later one replaced them.",
+            pump.conflated,
+        )
+        frames = [0.0] * (len(_FRAMES) + 1)
+        sizes = [0.0] * (len(_BYTES) + 1)
+        all_frames = all_bytes = 0.0
+        for backlog in backlogs(hub):
+            frames[bisect_left(_FRAMES, backlog.frames)] += backlog.streams
+            sizes[bisect_left(_BYTES, backlog.bytes)] += backlog.streams
+            all_frames += backlog.frames * backlog.streams
+            all_bytes += backlog.bytes * backlog.streams
+        yield GaugeHistogramMetricFamily(
+            f"{PREFIX}backlog_events",
+            "Events that open streams have not been sent, by stream, now. Of many that are behind "
+            "some are looked at.",
+            _buckets(_FRAMES, frames),
+            all_frames,
+        )
+        yield GaugeHistogramMetricFamily(
+            f"{PREFIX}backlog_bytes",
+            "The same in bytes: as many events of their channels' average size.",
+            _buckets(_BYTES, sizes),
+            all_bytes,
+            unit="bytes",
+        )
+
+    def _delays(self) -> Iterator[Metric]:
+        yield _histogram(
+            "publish_to_written_seconds",
+            "From the first publish after all was written until all is written again: no event "
+            "waited longer for the kernel to have it, for any stream that takes it.",
+            self._observed.hub.pump.latency,
+        )
+        yield _histogram(
+            "loop_lag_seconds",
+            "How late the event loop comes to a timer, tried once a second.",
+            self._observed.loop_lag,
+        )
+
+    def _memory(self) -> Iterator[Metric]:
+        hub = self._observed.hub
+        log = hub.log
+        yield _gauge("channels", "Channels with events in memory or streams.", len(log.windows))
+        yield _gauge("log_events", "Events in memory.", hub.published - log.evicted)
+        yield _gauge("log_bytes", "Their bytes, bookkeeping included.", log.bytes, unit="bytes")
+
+
+def _counter(
+    name: str,
+    documentation: str,
+    value: float | None = None,
+    *,
+    by: tuple[str, Mapping[str, int]] | None = None,
+) -> CounterMetricFamily:
+    if by is None:
+        return CounterMetricFamily(PREFIX + name, documentation, value)
+    label, values = by
+    family = CounterMetricFamily(PREFIX + name, documentation, labels=(label,))
+    for key, number in values.items():
+        family.add_metric((key,), number)
+    return family
+
+
+def _gauge(name: str, documentation: str, value: float, unit: str = "") -> GaugeMetricFamily:
+    return GaugeMetricFamily(PREFIX + name, documentation, value, unit=unit)
+
+
+def _histogram(name: str, documentation: str, histogram: Histogram) -> HistogramMetricFamily:
+    buckets = _buckets(histogram.bounds, histogram.counts)
+    return HistogramMetricFamily(
+        PREFIX + name, documentation, buckets, histogram.sum, unit="seconds"
+    )
+
+
+def _buckets(bounds: Sequence[float], counts: Sequence[float]) -> list[tuple[str, float]]:
+    """Numbers up to each bound, as the formats have them."""
+    names = [*map(floatToGoString, bounds), "+Inf"]
+    return list(zip(names, accumulate(counts), strict=True))

@@ -1,0 +1,55 @@
+"""Options of a server: those of all its parts, and where it listens."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from sse_server.auth.anonymous import check_bind
+from sse_server.core.hub_options import HubOptions
+from sse_server.endpoints.cors import CorsOptions
+from sse_server.engines.idempotency import IdempotencyOptions
+from sse_server.engines.schemes import make_engine
+from sse_server.http.h2_options import Http2Options
+from sse_server.http.http1 import Http1Options
+from sse_server.net.address import parse_address
+from sse_server.net.site import ConnectionOptions
+from sse_server.net.tls import TlsOptions
+from sse_server.observe.journal import JournalOptions
+from sse_server.options import RELOADABLE, Bounds, Options, SecretInUrl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions(Options):
+    """Everything that can be set, by the module that it steers."""
+
+    bind: tuple[str, ...] = ("127.0.0.1:8000",)
+    """`HOST:PORT`, `[V6]:PORT` or `unix:PATH`; empty: no listener, for tests of one's own."""
+    engine: Annotated[str, SecretInUrl()] = "memory:"
+    """What orders events and keeps them, as a URL. `memory:` keeps what the log of the hub has room
+    for, and it is gone with the process."""
+    allow_anonymous: bool = False
+    """Let everyone who can reach a listener do everything. For closed networks."""
+    drain_seconds: Annotated[float, Bounds(0, 3_600), RELOADABLE] = 5.0
+    """How long `close` waits for clients to take what they have been sent."""
+    restart_seconds: Annotated[float, Bounds(0, 3_600), RELOADABLE] = 1.0
+    """How long it takes until the next server listens: clients are told to come back after that."""
+    hub: HubOptions = field(default_factory=HubOptions)
+    tls: TlsOptions = field(default_factory=TlsOptions)
+    http1: Http1Options = field(default_factory=Http1Options)
+    http2: Http2Options = field(default_factory=Http2Options)
+    cors: CorsOptions = field(default_factory=CorsOptions)
+    connection: ConnectionOptions = field(default_factory=ConnectionOptions)
+    idempotency: IdempotencyOptions = field(default_factory=IdempotencyOptions)
+    journal: JournalOptions = field(default_factory=JournalOptions)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be served with.
+
+        Raises:
+            ConfigurationError: an address is malformed, or reachable by strangers who need not say
+                who they are; or there is no such engine.
+        """
+        Options.__post_init__(self)
+        for bind in self.bind:
+            check_bind(parse_address(bind).host, allow_anonymous=self.allow_anonymous)
+        make_engine(self.engine, time.monotonic, self.idempotency)

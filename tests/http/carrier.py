@@ -1,0 +1,33 @@
+"""What an HTTP/2 machine stands on, in tests."""
+
+from sse_server.errors import RequestError
+from sse_server.http.h2_stream import Http2Stream
+from sse_server.wire.flow import CloseReason, Source
+
+
+class FakeCarrier:
+    """A transport that takes everything, and a log of what a machine tells."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.write = self.written.append
+        self.refusals: list[RequestError] = []
+        self.reasons: list[CloseReason] = []
+
+    def unsent(self) -> int:
+        return 0
+
+    def refused(self, error: RequestError) -> None:
+        self.refusals.append(error)
+
+    def paused(self, source: Source) -> None:
+        pass
+
+    def too_slow(self, held_bytes: int) -> None:
+        pass
+
+    def closed(self, stream: Http2Stream, source: Source, reason: CloseReason) -> None:
+        self.reasons.append(reason)
+
+    def emptied(self) -> None:
+        pass
