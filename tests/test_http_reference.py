@@ -13,6 +13,7 @@ import pytest
 
 from sse_server import ServerOptions
 from sse_server.core import gap
+from sse_server.endpoints import control, subscribe, subscribers
 from sse_server.endpoints.envelope import Envelope
 from sse_server.endpoints.router import Router
 from sse_server.endpoints.subscribe import _OPENINGS
@@ -54,6 +55,8 @@ NOT_ON_THE_PAGE = {
     "hub.log.max_tombstones",
     "hub.writes_per_run",
     "journal.lines_per_second",
+    "tls.cert",
+    "tls.key",
     "wire.parser.MAX_EVENT_BYTES",  # of streams that we read
 }
 
@@ -73,7 +76,12 @@ FIXED = {
     "bytes in a page of history": "endpoints.history.MAX_PAGE_BYTES",
     "channels in a page, unless the query says": "endpoints.channels.DEFAULT_CHANNELS",
     "channels in a page": "endpoints.channels.MAX_CHANNELS",
+    "streams in a page, unless the query says": "endpoints.subscribers.DEFAULT_SUBSCRIBERS",
+    "streams in a page": "endpoints.subscribers.MAX_SUBSCRIBERS",
     "trailers of a chunked body": "http.chunked._MAX_TRAILER_BYTES",
+    "HTTP/2: a frame": "http.h2_frames.MAX_FRAME_BYTES",
+    "HTTP/2: CONTINUATION frames of one header block": "http.h2_scanner.MAX_CONTINUATIONS",
+    "HTTP/2: settings in one frame": "http.h2_scanner.MAX_SETTINGS",
 }
 
 # Which numbers stand beside a parameter, as constants or options: what else is there is a number
@@ -86,6 +94,13 @@ BOUNDS: dict[str, tuple[str, ...]] = {
     "POST /events/{channel} key": NAMED,
     "POST /events/{channel} retry": ("wire.event.MAX_RETRY_MS",),
     "POST /events data": ("wire.event.MAX_DATA_BYTES", "endpoints.envelope._MOST_LEVELS"),
+    "DELETE /subscribers/{id} retry": ("wire.event.MAX_RETRY_MS",),
+    "GET /subscribers limit": (
+        "endpoints.subscribers.DEFAULT_SUBSCRIBERS",
+        "endpoints.subscribers.MAX_SUBSCRIBERS",
+    ),
+    "POST /subscribers/{id}/channels add": ("endpoints.subscribe.MAX_CHANNELS",),
+    "POST /subscribers/{id}/channels remove": ("endpoints.subscribe.MAX_CHANNELS",),
     "GET /channels limit": (
         "endpoints.channels.DEFAULT_CHANNELS",
         "endpoints.channels.MAX_CHANNELS",
@@ -166,7 +181,7 @@ def test_parameters_are_those_of_the_endpoint(
         assert not isinstance(answer, Awaitable)
         return answer
 
-    path = pattern.replace("{channel}", "news").encode()
+    path = re.sub(r"\{\w+\}", "news", pattern).encode()
     found = http_surface.parameters(ask, method.encode(), path)
     assert named(tables(ENDPOINTS[endpoint], "query")) == found
 
@@ -182,8 +197,12 @@ def test_answer_is_the_one_that_the_example_shows(endpoint: tuple[str, str]) -> 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=" ".join)
 def test_endpoint_has_an_example(endpoint: tuple[str, str]) -> None:
     examples = re.findall(r"(?ms)^```sh\n(.*?)^```$", ENDPOINTS[endpoint])
-    address = re.escape(endpoint[1]).replace(r"\{channel\}", r"[\w:]+")
-    assert re.search(rf"curl .*127\.0\.0\.1:8000{address}(?:[?'\s]|$)", "\n".join(examples))
+    address = re.sub(r"\\\{\w+\\\}", r"[\\w:$]+", re.escape(endpoint[1]))
+    assert re.search(rf"curl .*127\.0\.0\.1:8000{address}(?:[?'\"\s]|$)", "\n".join(examples))
+
+
+def test_body_of_a_change_has_the_members_that_it_has() -> None:
+    assert named(tables(PAGE, "body")) == set(control._MEMBERS)
 
 
 def test_envelope_has_the_members_that_it_has() -> None:
@@ -195,7 +214,7 @@ def test_envelope_has_the_members_that_it_has() -> None:
     [
         (f"{' '.join(endpoint)} {name}", row)
         for endpoint, text in ENDPOINTS.items()
-        for kind in ("query", "envelope")
+        for kind in ("query", "body", "envelope")
         for row in tables(text, kind)
         for name in named([row])
     ],
@@ -255,6 +274,9 @@ def test_reserved_types_are_those_of_the_code() -> None:
 def test_server_s_own_events_have_the_fields_that_they_have() -> None:
     told = gap.Gap(windows=(), at=1, requested=b"", reason=gap.EVICTED, lost=None)
     assert named(tables(PAGE, "`gap`")) == keys_of(told.block(Positions(b"e"), 1))
+    ended = subscribers.end_event(0, comes_back=True)
+    assert named(tables(PAGE, "`stream-ended`")) == keys_of(ended)
+    assert named(tables(PAGE, "`control`")) == keys_of(subscribe.control_event("", []))
     assert named(tables(PAGE, "`server-shutdown`")) == keys_of(Farewell(1.0, 1.0).block())
 
 

@@ -42,7 +42,7 @@ def described(family: Metric) -> list[str]:
 def test_the_table_of_metrics_is_what_is_shown() -> None:
     async def main() -> list[list[str]]:
         async with Server(ServerOptions(bind=())) as server:
-            return [described(family) for family in server._metrics.registry.collect()]
+            return [described(family) for family in server._surface.metrics.registry.collect()]
 
     assert rows("metric") == asyncio.run(main())
 

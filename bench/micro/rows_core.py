@@ -10,7 +10,7 @@ from sse_server.core.hub_options import HubOptions
 from sse_server.core.subscriber import Subscriber
 from sse_server.http.chunked import chunked
 from sse_server.wire.event import Event
-from sse_server.wire.flow import CloseReason
+from sse_server.wire.flow import Client, CloseReason
 from sse_server.wire.position import Positions
 
 _EVENT = Event(data="x" * 200)
@@ -26,6 +26,7 @@ class _NullSink:
     """A sink whose write is a call into C that does nothing."""
 
     __slots__ = ("write",)
+    client = Client(None, None)
     unsent = 0
     bundler = None
 

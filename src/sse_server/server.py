@@ -10,20 +10,10 @@ from typing import TYPE_CHECKING, Self
 
 import orjson
 
-from sse_server.auth.anonymous import AnonymousGuard, check_bind
+from sse_server.auth.anonymous import check_bind
 from sse_server.core.histogram import SECONDS, Histogram
 from sse_server.core.hub import Hub
 from sse_server.core.presence import presence_channel
-from sse_server.endpoints.channels import ChannelsEndpoint
-from sse_server.endpoints.cors import Cors
-from sse_server.endpoints.history import HistoryEndpoint
-from sse_server.endpoints.metrics import MetricsEndpoint
-from sse_server.endpoints.page import PageEndpoint
-from sse_server.endpoints.publish import PublishEndpoint
-from sse_server.endpoints.router import Router
-from sse_server.endpoints.send import SendEndpoint
-from sse_server.endpoints.status import StatusEndpoint
-from sse_server.endpoints.subscribe import SubscribeEndpoint
 from sse_server.engines.base import Publication, Receipt
 from sse_server.engines.gated import GatedEngine
 from sse_server.engines.schemes import make_engine
@@ -39,6 +29,7 @@ from sse_server.observe.journal import Journal
 from sse_server.observe.metrics import Metrics
 from sse_server.options import take_over
 from sse_server.server_options import ServerOptions
+from sse_server.surface import Surface
 from sse_server.wire.channel_name import check_channel
 from sse_server.wire.event import Event
 
@@ -46,8 +37,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Sequence
     from types import TracebackType
-
-    from sse_server.http.response import Endpoint
 
 
 class Server:
@@ -113,18 +102,8 @@ class Server:
         self._hub = Hub(self._options.hub, engine.positions, self._wake_pump, time.monotonic)
         self._engine = GatedEngine(engine, self._hub)
         await self._engine.start(self._hub.deliver)
-        self._journal = journal = Journal(self._options.journal, loop.time)
-        options = self._options
-        self._site = Site(
-            self._endpoint(),
-            options.connection,
-            options.http1,
-            loop,
-            journal,
-            options.http2,
-        )
-        self._site.tls = self._tls
-        self._metrics = Metrics(
+        self._journal = journal = Journal(self._options.journal, time.monotonic)
+        metrics = Metrics(
             Observed(
                 hub=self._hub,
                 connections=lambda: self._site.size,
@@ -133,6 +112,19 @@ class Server:
                 loop_lag=self._lag,
             )
         )
+        self._surface = Surface(
+            self._hub, engine.positions, self._publish, journal, metrics, lambda: self._unready
+        )
+        options = self._options
+        self._site = Site(
+            self._surface.endpoint(options),
+            options.connection,
+            options.http1,
+            loop,
+            journal,
+            options.http2,
+        )
+        self._site.tls = self._tls
         try:
             for sock in self._sockets:
                 self._listeners.append(await adopt(sock, self._site))
@@ -199,7 +191,7 @@ class Server:
         self._options = taken
         self._hub.reload(taken.hub)
         self._site.reload(taken.connection, taken.http1, taken.http2)
-        self._site.endpoint = self._endpoint()
+        self._site.endpoint = self._surface.endpoint(taken)
         return [".".join(path) for path in left]
 
     async def publish(self, channel: str, event: Event | str | bytes) -> Receipt:
@@ -259,37 +251,10 @@ class Server:
                 channel, receipt.position, len(event.data), duplicate=receipt.duplicate
             )
 
-    def _show_metrics(self, accept: bytes) -> tuple[bytes, bytes]:
-        return self._metrics.page(accept)
-
     def _tell_journal(self) -> None:
         """Tell of gaps, and of what was left out in the second that has passed."""
         self._journal.gaps(self._hub.pump)
         self._journal.tick()
-
-    def _endpoint(self) -> Endpoint:
-        """What answers every request."""
-        origins = self._options.cors.origins
-        journal = self._journal
-        guard = AnonymousGuard(
-            allow_anonymous=self._options.allow_anonymous,
-            origins=origins,
-            foreign=journal.origin_refused,
-        )
-        router = Router(guard.check, journal.refused)
-        hub, positions = self._hub, self._engine.positions
-        for endpoint in (
-            SubscribeEndpoint(hub),
-            PublishEndpoint(self._publish),
-            SendEndpoint(self._publish, hub.directory),
-            ChannelsEndpoint(hub.directory, positions),
-            HistoryEndpoint(hub.directory, positions),
-            StatusEndpoint(lambda: self._unready),
-            MetricsEndpoint(self._show_metrics),
-            PageEndpoint(),
-        ):
-            endpoint.add_to(router)
-        return Cors(router, self._options.cors, journal.origin_refused) if origins else router
 
     def _tell_presence(self) -> None:
         """Publish how many follow the channels where that has changed."""

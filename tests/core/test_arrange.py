@@ -10,7 +10,7 @@ def channel(name: str, clients: int = 1, beside: int = 0) -> Channel:
     made = Channel(Window(name, ChannelOptions(), lost=0, uncertain=-1))
     made.clients = clients
     for _ in range(beside):
-        made.beside[Subscriber(Recorder(), Beginning(0, 0, None))] = None
+        made.beside[Subscriber(Recorder(), Beginning(0, 0, None), 0.0)] = None
     return made
 
 

@@ -9,7 +9,7 @@ from sse_server.http.chunked import chunked
 from sse_server.wire.encoder import id_block
 from sse_server.wire.flow import CloseReason
 from sse_server.wire.parser import EventStreamParser
-from tests.core.fakes import Bench, Recorder
+from tests.core.fakes import Bench, Recorder, nothing
 
 INTERVAL = 15.0
 
@@ -91,6 +91,46 @@ def test_who_changes_its_channels_is_told_a_recent_position() -> None:
     sink, subscriber = bench.join("news")
     bench.publish("other", "1")
     bench.hub.change(subscriber, ["news", "more"])
+    pass_seconds(bench, 16)
+    assert sink.last_id == "e-1"
+
+
+def test_who_changes_its_channels_inside_a_write_is_told_a_recent_position() -> None:
+    bench = Bench()
+    bench.publish("news", "1")
+    bench.publish("other", "2")
+    sink, subscriber = bench.join("news", last_id=b"e-0")
+    sink.on_write = lambda: bench.hub.change(subscriber, ["more"])
+    bench.run()
+    assert sink.last_id == "e-1"
+    pass_seconds(bench, 16)
+    assert sink.last_id == "e-2"
+
+
+def test_who_changes_its_channels_between_resuming_and_its_turn_is_told_a_recent_position() -> None:
+    bench = Bench()
+    sink, subscriber = bench.join("news")
+    bench.publish("news", "1")
+    bench.publish("other", "2")
+    sink.on_write = subscriber.pause
+    bench.run()
+    sink.on_write = nothing
+    subscriber.resume()
+    bench.hub.change(subscriber, ["more"])
+    assert sink.last_id == "e-1"
+    pass_seconds(bench, 16)
+    assert sink.last_id == "e-2"
+
+
+def test_who_changes_its_channels_inside_a_heartbeat_of_another_is_told_a_position() -> None:
+    bench = Bench()
+    first, _ = bench.join("news")
+    sink, subscriber = bench.join("news")
+    bench.publish("other", "1")
+    first.on_write = lambda: bench.hub.change(subscriber, ["more"])
+    bench.tick(16)
+    first.on_write = nothing
+    assert sink.bursts == []
     pass_seconds(bench, 16)
     assert sink.last_id == "e-1"
 

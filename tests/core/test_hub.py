@@ -155,3 +155,48 @@ def test_a_channel_named_twice_is_followed_once() -> None:
     bench.publish("a", "1")
     bench.run()
     assert sink.data == ["1"]
+
+
+def test_a_change_says_from_where_an_added_channel_is_read() -> None:
+    bench = Bench()
+    _, standing = bench.join("a")
+    slow, paused = bench.join("a")
+    bench.publish("a", "1")
+    bench.run()
+    paused.pause()
+    bench.publish("a", "2")
+    bench.publish("b", "3")
+    _, behind = bench.join("a", last_id=b"e-0")
+    assert bench.hub.change(standing, ["a", "b"]) == 1  # it waits for the pump
+    assert bench.hub.change(paused, ["a", "b"]) == 1
+    assert bench.hub.change(behind, ["a", "b"]) == 0
+    bench.run()
+    assert bench.hub.change(standing, ["a", "b", "c"]) == 3
+    assert bench.hub.change(behind, ["b"]) == 3
+    bench.resume(paused)
+    assert slow.data == ["1", "2", "3"]
+    assert bench.hub.changed == 5
+
+
+def test_who_changes_while_it_walks_is_told_a_position_by_the_next_heartbeat() -> None:
+    bench = Bench()
+    sink, subscriber = bench.join("a")
+    bench.publish("a", "1")
+    bench.publish("b", "2")
+    bench.run()
+    subscriber.pause()
+    subscriber.resume()  # it is at 2, and 1 is the last id that it was sent
+    bench.hub.change(subscriber, ["a", "c"])
+    bench.run()
+    for _ in range(16):
+        bench.tick()
+    assert sink.last_id == "e-2"
+
+
+def test_channels_are_told_as_they_were_asked_for() -> None:
+    bench = Bench(room=ChannelOptions(presence=True))
+    _, subscriber = bench.join("room", "news")
+    assert subscriber.followed.count("room/presence") == 1
+    assert subscriber.chosen == ["news", "room"]
+    bench.hub.change(subscriber, ["news", "room/presence"])
+    assert subscriber.chosen == ["news", "room/presence"]

@@ -141,6 +141,18 @@ def test_what_is_evicted_and_what_is_dropped_are_one_gap() -> None:
     assert [gap["reason"] for gap in sink.gaps] == ["lagged"]
 
 
+def test_who_lost_on_two_channels_within_its_bound_is_told_of_two_gaps_and_one_number() -> None:
+    options = ChannelOptions(max_lag_frames=6, max_frames=3)
+    bench = Bench(a=options, b=options)
+    sink, subscriber = bench.pause("a", "b")
+    bench.publish("a", *"1234")
+    bench.publish("b", *"5678")
+    bench.resume(subscriber)
+    assert outline(sink) == ["gap e-1 None", "2", "3", "4", "gap e-5 2", "6", "7", "8"]
+    assert [gap["reason"] for gap in sink.gaps] == ["evicted", "evicted"]
+    assert bench.hub.pump.lost == 2
+
+
 def test_who_has_not_had_everything_once_does_not_lag_however_far_behind() -> None:
     bench = Bench(news=ChannelOptions(max_frames=5, max_lag_frames=3))
     bench.publish("news", *map(str, range(1, 11)))
@@ -267,7 +279,9 @@ def test_a_client_that_is_cut_anywhere_misses_nothing_untold(
     events = sink.events
     ids = [offset(event) for event in events]
     assert all(one <= other for one, other in pairwise(ids)), "ids went back"
-    lost = sum(gap["lost"] for gap in sink.gaps)
+    # Who is within its bound is told of each channel where it lost; the last has the number of all.
+    lost = sum(gap["lost"] or 0 for gap in sink.gaps)
+    assert not sink.gaps or sink.gaps[-1]["lost"] is not None
     assert lost + len(sink.data) == bench.hub.newest
     assert lost == bench.hub.pump.lost
     windows = [bench.hub.log.window(name) for name in "abc"]

@@ -22,7 +22,7 @@ from sse_server.core.window import ChannelOptions
 from sse_server.http.chunked import chunked, plain
 from sse_server.wire.encoder import id_block
 from sse_server.wire.event import Event
-from sse_server.wire.flow import CloseReason, Framing
+from sse_server.wire.flow import Client, CloseReason, Framing
 from sse_server.wire.parser import EventStreamParser, StreamEvent
 from sse_server.wire.position import Positions
 from tests.core.model import EPOCH, History, Ledger, Snapshot, position
@@ -142,6 +142,7 @@ class Stream:
 
     unsent = 0
     bundler = None
+    client = Client(None, None)
 
     def end(self, reason: CloseReason, last: bytes = b"") -> None:
         raise AssertionError("nobody asked for it")
@@ -211,6 +212,7 @@ class HubMachine(RuleBasedStateMachine):
         self.heartbeats = 0
         self.left = 0
         self.opened = 0
+        self.is_whole = True  # no assertion has failed inside a write, and left a visit undone
         self.history = History(OPTIONS, MAX_BYTES)
         self.streams: list[Stream] = []
         self.hub = Hub(options, Positions(EPOCH), self._wake, lambda: self.now)
@@ -350,7 +352,9 @@ class HubMachine(RuleBasedStateMachine):
             return
         self.wakes = 0
         before = self.writes
+        self.is_whole = False
         self.hub.pump.run()
+        self.is_whole = True
         options = self.hub.options
         assert self.writes - before < options.writes_per_run + options.lane_size
 
@@ -393,16 +397,20 @@ class HubMachine(RuleBasedStateMachine):
         if not hasattr(self, "hub"):
             return
         try:
-            self.quiet()
-            for stream in [*self.streams]:
-                self._leave(stream)
-            while self.wakes:
-                self._run()
-            assert not self.hub._groups
-            assert not self.hub._channels
-            self.check()
+            if self.is_whole:
+                self._end()
         finally:
             self.patches.undo()
+
+    def _end(self) -> None:
+        self.quiet()
+        for stream in [*self.streams]:
+            self._leave(stream)
+        while self.wakes:
+            self._run()
+        assert not self.hub._groups
+        assert not self.hub._channels
+        self.check()
 
     # --- the same, from inside a write ------------------------------------------------------------
 
@@ -462,12 +470,12 @@ class HubMachine(RuleBasedStateMachine):
         subscriber = stream.subscriber
         assert subscriber is not None
         stood = subscriber.lane is not None and stream.ledger.has_everything
-        self.hub.change(subscriber, channels)
+        place = self.hub.change(subscriber, channels)
         stream.channels = channels
         stream.ledger.floor = self.hub.log._floor
-        stream.ledger.change(followed(channels), subscriber.place)
+        stream.ledger.change(followed(channels), place)
         if stood:
-            assert subscriber.place == self.history.newest
+            assert place == self.history.newest
             assert subscriber.lane is not None
         stream.snapshots = [stream.ledger.snapshot(stream.last_id)]
 
@@ -501,6 +509,9 @@ class HubMachine(RuleBasedStateMachine):
             assert len(set(windows)) == len(windows) <= 3 * len(log.windows) + MIN_DEAD
 
     def check_subscribers(self) -> None:
+        opened = [stream.subscriber for stream in self.streams]
+        assert Counter(self.hub.registry) == Counter(opened)
+        assert self.hub.registry.page(-1.0, len(opened)) == opened
         for stream in self.streams:
             subscriber = stream.subscriber
             assert subscriber is not None

@@ -1,7 +1,6 @@
 """What an HTTP/2 machine stands on, in tests."""
 
 from sse_server.errors import RequestError
-from sse_server.http.h2_stream import Http2Stream
 from sse_server.wire.flow import CloseReason, Source
 
 
@@ -13,6 +12,8 @@ class FakeCarrier:
         self.write = self.written.append
         self.refusals: list[RequestError] = []
         self.reasons: list[CloseReason] = []
+
+    address = None
 
     def unsent(self) -> int:
         return 0
@@ -26,7 +27,7 @@ class FakeCarrier:
     def too_slow(self, held_bytes: int) -> None:
         pass
 
-    def closed(self, stream: Http2Stream, source: Source, reason: CloseReason) -> None:
+    def closed(self, source: Source, reason: CloseReason) -> None:
         self.reasons.append(reason)
 
     def emptied(self) -> None:

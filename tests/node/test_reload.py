@@ -2,6 +2,8 @@
 
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,3 +106,31 @@ def test_without_a_file_there_is_nothing_to_change(serve: Serve) -> None:
     served = serve()
     _reload(served, "the configuration was read again; changed: nothing")
     assert served.stop() == 0
+
+
+RELOAD_AS_IT_LISTENS = """
+import os, signal
+from sse_server import Server, ServerOptions
+from sse_server.node.process import serve
+
+class HastyServer(Server):
+    async def start(self):
+        await super().start()
+        os.kill(os.getpid(), signal.SIGHUP)
+
+def reload(server):
+    print("reloaded", server.addresses, flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+import sse_server.node.process
+sse_server.node.process.Server = HastyServer
+serve(ServerOptions(bind=("127.0.0.1:0",)), lambda server: None, reload)
+"""
+
+
+def test_who_sees_it_listen_may_have_it_reload_at_once() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", RELOAD_AS_IT_LISTENS], capture_output=True, text=True, check=False
+    )
+    assert ran.stdout.startswith("reloaded"), ran.stderr
+    assert ran.returncode == 0

@@ -170,7 +170,7 @@ def test_a_scrape_does_not_grow_with_channels(running: RunningServer) -> None:
             await server.publish(f"channel:{number}", "x")
 
     running.run(publish(running.server))
-    page = running.server._metrics.page
+    page = running.server._surface.metrics.page
 
     def cpu_seconds() -> float:
         begun = time.thread_time()

@@ -49,15 +49,15 @@ def _pending(hub: Hub) -> Iterator[Backlog]:
     paused: Stalls = hub.stalls
     step = _step(paused)
     for subscriber in islice(paused, 0, None, step):
-        yield _backlog(subscriber.windows, subscriber.place, step)
+        yield backlog_of(subscriber.windows, subscriber.place, step)
     turns: Collection[Turn] = hub.pump.waiting
     step = _step(turns)
     for turn in islice(turns, 0, None, step):
         if isinstance(turn, Lane):
-            yield _backlog(turn.group.windows, turn.place, step * turn.streams)
+            yield backlog_of(turn.group.windows, turn.place, step * turn.streams)
         elif isinstance(turn, Subscriber):
             if turn.group is not None and not turn.paused:
-                yield _backlog(turn.windows, turn.place, step)
+                yield backlog_of(turn.windows, turn.place, step)
         elif isinstance(turn, Channel):
             yield from _unwoken(turn, step)
 
@@ -70,7 +70,7 @@ def _unwoken(channel: Channel, weight: int) -> Iterator[Backlog]:
             continue  # counted there
         for lane in group.lanes:
             if not lane.queued and lane.place < group.newest:
-                yield _backlog(group.windows, lane.place, weight * step * lane.streams)
+                yield backlog_of(group.windows, lane.place, weight * step * lane.streams)
 
 
 def _step(items: Collection[object] | Stalls) -> int:
@@ -78,7 +78,8 @@ def _step(items: Collection[object] | Stalls) -> int:
     return 1 + len(items) // _MOST_LOOKS
 
 
-def _backlog(windows: Sequence[Window], place: int, streams: int) -> Backlog:
+def backlog_of(windows: Sequence[Window], place: int, streams: float) -> Backlog:
+    """What is pending behind `place`, for so many streams that stand there."""
     frames = size = 0
     for window in windows:
         pending = len(window.offsets) - window.index(place)

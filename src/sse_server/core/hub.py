@@ -16,6 +16,7 @@ from sse_server.core.presence import Presence, presence_channel
 from sse_server.core.pressure import is_too_high
 from sse_server.core.pump import Pump
 from sse_server.core.reading import known_count
+from sse_server.core.registry import Registry
 from sse_server.core.stall import Stalls
 from sse_server.core.start import EARLIEST, begin
 from sse_server.core.subscriber import Subscriber
@@ -54,6 +55,7 @@ class Hub:
         self.subscribers = 0
         self.opened = 0
         self.reconnected = 0  # of them, those that came with a position
+        self.changed = 0  # changes of open streams
         self.published = 0
         self.pauses = 0
         self.closed: Counter[CloseReason] = Counter()
@@ -63,6 +65,7 @@ class Hub:
         self._combinations: Counter[tuple[str, ...]] = Counter()  # of the groups
         self.traffic = Traffic(options.busiest_channels)
         self.directory = Directory(self.log, self._channels)
+        self.registry = Registry(self._groups, self._channels, self.stalls, self.pump, clock())
 
     @property
     def newest(self) -> int:
@@ -110,12 +113,13 @@ class Hub:
         followed = [self._channel(name) for name in names]
         windows = [channel.window for channel in followed]
         beginning = begin(last_id, windows, self.log.newest, self.positions)
-        subscriber = Subscriber(sink, beginning)
+        subscriber = Subscriber(sink, beginning, self.registry.moment(self.clock()))
         self.subscribers += 1
         self.opened += 1
         if last_id is not None and last_id != EARLIEST:
             self.reconnected += 1
-        self._enter(subscriber, followed, framing, tells_positions=tells_positions)
+        told = beginning.place
+        self._enter(subscriber, followed, framing, tells_positions=tells_positions, told=told)
         return subscriber
 
     def opening_position(self, subscriber: Subscriber) -> bytes | None:
@@ -124,10 +128,11 @@ class Hub:
             return None
         return self.positions.encode(subscriber.place)
 
-    def change(self, subscriber: Subscriber, channels: Sequence[str]) -> None:
+    def change(self, subscriber: Subscriber, channels: Sequence[str]) -> int:
         """Let an open stream follow `channels` from where it is: the newest position if it stands.
 
-        What a channel that is new to it has lost beyond that place is a gap.
+        Returns that place: of a channel that is new to it, it is sent what stands beyond. What such
+        a channel has lost beyond it is a gap.
         """
         group = subscriber.group
         assert group is not None, "the stream is gone"
@@ -136,23 +141,27 @@ class Hub:
             channel.clients += 1
             channel.window.followed += 1
         lane = subscriber.lane
-        told = subscriber.place if lane is None else lane.told
         subscriber.leave_lane()
         if lane is not None and subscriber.place >= group.newest:
             subscriber.place = self.log.newest
         self._exit(subscriber)
         windows = [channel.window for channel in followed]
-        subscriber.seen = known_count(windows, subscriber.place)
+        place = subscriber.place
+        subscriber.seen = known_count(windows, place)
         tells_positions = group.key.tells_positions
-        self._enter(subscriber, followed, group.framing, tells_positions=tells_positions, told=told)
+        # Its place may be beyond the last id that it was sent, which is not kept.
+        self._enter(subscriber, followed, group.framing, tells_positions=tells_positions, told=0)
         for channel in followed:
             channel.clients -= 1
             channel.window.followed -= 1
+        self.changed += 1
+        return place
 
     def leave(self, subscriber: Subscriber, reason: CloseReason) -> None:
         """A stream has ended."""
         self._exit(subscriber)
         self.stalls.forget(subscriber)
+        self.registry.forget(subscriber)
         self.subscribers -= 1
         self.closed[reason] += 1
 
@@ -221,7 +230,7 @@ class Hub:
         framing: Framing,
         *,
         tells_positions: bool,
-        told: int | None = None,
+        told: int,
     ) -> None:
         """Give it its group, and a lane when it has everything; `told`: the id it was sent last."""
         shared, subscriber.beside = arrange(followed, self._combinations, self.options.beside_limit)
@@ -246,7 +255,7 @@ class Hub:
             return
         has_everything = subscriber.place == self.log.newest and subscriber.start is None
         if has_everything and subscriber.farewell is None:
-            group.stand(subscriber, subscriber.place if told is None else told)
+            group.stand(subscriber, told)
             return
         if not subscriber.slow:  # publishers wait for it, too
             self.pump.dry_at = min(self.pump.dry_at, subscriber.place)

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sse_server.core.bundle import Bundle
 from sse_server.wire.flow import NOTHING
 
 if TYPE_CHECKING:
-    from sse_server.core.bundle import Bundle
+    from collections.abc import Iterator
+
     from sse_server.core.group import Group
     from sse_server.core.pump import Pump
     from sse_server.core.subscriber import Subscriber
@@ -52,6 +54,14 @@ class Lane:
         """What a visit takes, in writes."""
         writes = len(self.members)
         return writes + (self.streams - writes) // _BUNDLED_PER_WRITE
+
+    def __iter__(self) -> Iterator[Subscriber]:
+        """All that stand here, in bundles or not."""
+        for member in self.members:
+            if isinstance(member, Bundle):
+                yield from member.members
+            else:
+                yield member
 
     def add(self, member: Subscriber | Bundle, told: int) -> None:
         """Let a member stand here that has, like the lane, all there is for its group."""

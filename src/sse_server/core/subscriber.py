@@ -2,8 +2,7 @@
 
 A subscriber is exactly one of
 
-- standing: in a lane, or in a bundle that stands in one, at the tip or about to be brought there;
-  `lane` is set;
+- standing: in a lane, or a bundle in one, at the tip or about to be brought there; `lane` is set;
 - walking: behind alone; `queued`, or about to be;
 - paused: its transport is full; nowhere, it costs its place;
 - gone: `group` is None.
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from sse_server.core.gap import ToldGap
 from sse_server.core.lag import pending, read_lagging
 from sse_server.core.policy import AfterGap, LagPolicy, Policy, strictest
+from sse_server.core.presence import presence_channel
 from sse_server.core.reading import UNKNOWN_COUNT, losers, read, read_lossy
 from sse_server.wire.flow import NOTHING, CloseReason
 
@@ -37,31 +37,15 @@ if TYPE_CHECKING:
 class Subscriber:
     """One open event stream. It is the `Source` of its sink."""
 
-    __slots__ = (
-        "__weakref__",
-        "beside",
-        "farewell",
-        "group",
-        "lane",
-        "paused",
-        "place",
-        "queued",
-        "seen",
-        "sent",
-        "since",
-        "sink",
-        "slot",
-        "slow",
-        "start",
-        "stood",
-        "write",
-    )
-
+    __slots__ = ("beside", "farewell", "group", "lane", "opened_at", "paused", "place", "queued",
+                 "seen", "sent", "since", "sink", "slot", "slow", "start", "stood",
+                 "write")  # fmt: skip
     size = 1  # as a member of a lane
 
-    def __init__(self, sink: Sink, beginning: Beginning) -> None:
-        """Nowhere yet: the hub gives it a group."""
+    def __init__(self, sink: Sink, beginning: Beginning, opened_at: float) -> None:
+        """Nowhere yet: the hub gives it a group. `opened_at` is a moment that no other has."""
         self.sink = sink
+        self.opened_at = opened_at
         self.write = sink.write
         self.group: Group | None = None
         self.beside: tuple[Channel, ...] = ()
@@ -92,6 +76,11 @@ class Subscriber:
         return (*group.windows, *own) if own else group.windows
 
     @property
+    def walks(self) -> bool:
+        """Whether it is open and neither stands nor is paused."""
+        return self.group is not None and self.lane is None and not self.paused
+
+    @property
     def delivered(self) -> Sent:
         """Source: frames and bytes that it was sent, heartbeats aside."""
         if self.lane is not None:
@@ -102,6 +91,13 @@ class Subscriber:
     def followed(self) -> list[str]:
         """Source: the channels it follows; none when it is gone."""
         return [channel.window.name for channel in self.channels]
+
+    @property
+    def chosen(self) -> list[str]:
+        """The channels it asked for, by name: without the presence channels that come with them."""
+        with_presence = [c for c in self.channels if c.window.options.presence]
+        implied = {presence_channel(channel.window.name) for channel in with_presence}
+        return sorted(name for name in self.followed if name not in implied)
 
     @property
     def policy(self) -> Policy:

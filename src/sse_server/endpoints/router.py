@@ -1,13 +1,14 @@
 """Which endpoint answers a request.
 
-A pattern is a path, `/events`, or has one `{channel}` in it: `/events/{channel}`,
-`/channels/{channel}/events`. A channel's name may contain slashes, so `{channel}` spans segments,
-and what stands behind it is looked for at the end of the path. That is decided on the path as it
-was sent, before any decoding: `/channels/a/b/events` is the history of `a/b`, and a channel that is
-called `x/events` is found at `/channels/x%2Fevents`. The fixed parts are compared as they were
-sent.
+A pattern is a path, `/events`, or has one part in braces: `/events/{channel}`,
+`/channels/{channel}/events`, `/subscribers/{id}`. A channel's name may contain slashes, so that
+part spans segments, and what stands behind it is looked for at the end of the path. That is decided
+on the path as it was sent, before any decoding: `/channels/a/b/events` is the history of `a/b`, and
+a channel that is called `x/events` is found at `/channels/x%2Fevents`. The fixed parts are compared
+as they were sent.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 
 from sse_server.errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, quoted
@@ -21,6 +22,7 @@ METHODS = (
     b"PATCH",
 )
 _KNOWN_METHODS = frozenset(METHODS)
+_PART = re.compile(r"(\{[a-z]+\})")
 
 Methods = dict[bytes, Endpoint]
 Refused = Callable[[RequestError, Request], None]
@@ -39,7 +41,7 @@ class Router:
     OPTIONS, and HEAD where there is GET, come by themselves.
     """
 
-    __slots__ = ("_around", "_check", "_exact", "_refused")
+    __slots__ = ("_around", "_check", "_exact", "_patterns", "_refused")
 
     def __init__(
         self, check: Callable[[Request], None] | None = None, refused: Refused | None = None
@@ -51,7 +53,8 @@ class Router:
         self._check = check
         self._refused = refused
         self._exact: dict[bytes, Methods] = {}
-        # By what stands before the channel; then the longest end first, so that the empty one,
+        self._patterns: list[tuple[bytes, str]] = []
+        # By what stands before the braces; then the longest end first, so that the empty one,
         # which every path ends with, comes last.
         self._around: dict[bytes, list[tuple[bytes, Methods]]] = {}
 
@@ -60,15 +63,12 @@ class Router:
         methods = self._methods(pattern)
         assert method not in methods, (method, pattern)
         methods[method] = endpoint
+        self._patterns.append((method, pattern))
 
     @property
     def routes(self) -> list[tuple[bytes, str]]:
         """The (method, pattern) pairs that were added."""
-        at = {path.decode(): methods for path, methods in self._exact.items()}
-        for prefix, ends in self._around.items():
-            for suffix, methods in ends:
-                at[f"{prefix.decode()}{{channel}}{suffix.decode()}"] = methods
-        return [(method, pattern) for pattern, methods in at.items() for method in methods]
+        return self._patterns.copy()
 
     def __call__(self, request: Request) -> Answer | Awaitable[Answer]:
         """Answer `request`. The answer to HEAD carries GET's body: the machine leaves it out."""
@@ -100,10 +100,10 @@ class Router:
 
     def _methods(self, pattern: str) -> Methods:
         """The methods at `pattern`, empty if it is new."""
-        before, channel, after = pattern.partition("{channel}")
-        if not channel:
+        before, *part_and_after = _PART.split(pattern)
+        if not part_and_after:
             return self._exact.setdefault(before.encode(), {})
-        prefix, suffix = before.encode(), after.encode()
+        prefix, suffix = before.encode(), part_and_after[1].encode()
         # One segment: a request is looked up by its first.
         assert prefix.find(b"/", 1) == len(prefix) - 1, pattern
         ends = self._around.setdefault(prefix, [])

@@ -8,14 +8,21 @@ an id, so the header is newer. `earliest` is all that is kept.
 and the openai client do: heartbeats are comments alone, and the fields of the opening belong to the
 first event's block, whose own id comes later and counts.
 
+`control=1` is for clients that change their streams while these are open: an `event: control` in
+the opening's block says what the stream is called and which channels it follows; the rest is
+`endpoints.control`'s.
+
 Every other stream begins with a block without data: a comment, `retry:` and the `id:` of the
 position where it begins, so that a client that is cut before its first event resumes, too (WHATWG
 HTML 9.2.6: such a block sets the last event id and dispatches nothing).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
+
+import orjson
 
 from sse_server.endpoints.address import (
     DEFAULT_CHANNEL,
@@ -28,17 +35,19 @@ from sse_server.endpoints.router import Router
 from sse_server.errors import InvalidRequest, NotAcceptable
 from sse_server.http.request import Request
 from sse_server.http.response import EventStream, Opened
+from sse_server.wire.encoder import own_event
 from sse_server.wire.flow import Framing, Sink
 
 if TYPE_CHECKING:
+    from sse_server.core.registry import Registry
     from sse_server.core.subscriber import Subscriber
 
 MAX_CHANNELS = 100
 """Of one stream. Joining looks at each; a page that wants more wants another design."""
 
 _PREFIX = b"/events/"
-_PARAMETERS = frozenset((b"last_event_id",))
-_HEARTBEAT = frozenset((b"heartbeat",))
+_PARAMETERS = frozenset((b"last_event_id", b"heartbeat", b"control"))
+_MAX_AGENT_BYTES = 200  # of what a client calls itself: kept as long as its stream is open
 _ACCEPTABLE = frozenset((EVENT_STREAM, b"text/*", b"*/*"))
 
 # Clients that are cut together come back over three seconds, not at once. Sixteen blocks are enough
@@ -46,8 +55,21 @@ _ACCEPTABLE = frozenset((EVENT_STREAM, b"text/*", b"*/*"))
 _OPENINGS = tuple(b": stream is open\nretry: %d\n" % (2_000 + 200 * step) for step in range(16))
 
 
+Identify = Callable[[Request], Hashable]
+"""Who sends a request; None: nobody in particular."""
+
+
+def nobody(_request: Request) -> None:
+    """Where nobody has to say who they are."""
+
+
 class Subscriptions(Protocol):
     """The hub, as far as streams are opened."""
+
+    @property
+    def registry(self) -> "Registry":
+        """What they are called."""
+        ...
 
     def subscribe(
         self,
@@ -66,14 +88,27 @@ class Subscriptions(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a request for a stream asks for."""
+
+    channels: list[str]
+    last_id: bytes | None
+    tells_positions: bool
+    """Heartbeats are to carry them."""
+    control: bool
+    holder: Hashable
+
+
 class SubscribeEndpoint:
     """Opens event streams."""
 
-    __slots__ = ("_opened", "_subscriptions")
+    __slots__ = ("_identify", "_opened", "_subscriptions")
 
-    def __init__(self, subscriptions: Subscriptions) -> None:
-        """`subscriptions`: where streams are opened."""
+    def __init__(self, subscriptions: Subscriptions, identify: Identify = nobody) -> None:
+        """`subscriptions`: where streams are opened; `identify`: by whom."""
         self._subscriptions = subscriptions
+        self._identify = identify
         self._opened = 0
 
     def add_to(self, router: Router) -> None:
@@ -101,45 +136,68 @@ class SubscribeEndpoint:
     def _stream(self, request: Request, channels: list[str]) -> EventStream:
         _check_accept(request)
         last_id = request.header(b"last-event-id") or None
-        if last_id is None and request.query:
-            last_id = single_parameters(request, _PARAMETERS).get(b"last_event_id") or None
+        tells_positions, control = True, False
+        if request.query:
+            parameters = single_parameters(request, _PARAMETERS)
+            last_id = last_id or parameters.get(b"last_event_id") or None
+            tells_positions = _tells_positions(parameters)
+            control = _wants_control(parameters)
+        holder = self._identify(request) if control else None
+        wish = _Wish(channels, last_id, tells_positions, control, holder)
+        agent = request.header(b"user-agent")
         return EventStream(
-            partial(self._open, channels, last_id, _tells_positions(request)),
+            partial(self._open, wish),
             resumed=last_id is not None,
+            agent=agent and agent[:_MAX_AGENT_BYTES],
         )
 
-    def _open(
-        self,
-        channels: list[str],
-        last_id: bytes | None,
-        tells_positions: bool,  # noqa: FBT001 (called through a partial)
-        sink: Sink,
-        framing: Framing,
-    ) -> Opened:
-        subscriber = self._subscriptions.subscribe(
-            sink, framing, channels, last_id, tells_positions=tells_positions
+    def _open(self, wish: _Wish, sink: Sink, framing: Framing) -> Opened:
+        subscriptions = self._subscriptions
+        subscriber = subscriptions.subscribe(
+            sink, framing, wish.channels, wish.last_id, tells_positions=wish.tells_positions
         )
         self._opened += 1
         opening = _OPENINGS[self._opened % len(_OPENINGS)]
-        position = self._subscriptions.opening_position(subscriber)
+        position = subscriptions.opening_position(subscriber)
         # After a position that cannot be resumed from, the id is the gap's, which comes first.
         if position is not None:
             opening = b"%bid: %b\n" % (opening, position)
-        return Opened(opening + b"\n" if tells_positions else opening, subscriber)
+        if wish.control:
+            name = subscriptions.registry.control(subscriber, wish.holder)
+            opening += control_event(name, subscriber.chosen)
+        elif wish.tells_positions:
+            opening += b"\n"
+        return Opened(opening, subscriber)
 
 
-def _tells_positions(request: Request) -> bool:
+def control_event(name: str, channels: Sequence[str]) -> bytes:
+    """What a stream is called, and the channels that it follows."""
+    data = orjson.dumps({"subscriber": name, "channels": channels})
+    return own_event(b"control", data, None)
+
+
+def _tells_positions(parameters: Mapping[bytes, bytes]) -> bool:
     """Whether heartbeats are to carry positions.
 
     Raises:
         InvalidRequest: `heartbeat` is something else than `position` or `comment`.
     """
-    if not request.query:
-        return True
-    kind = single_parameters(request, _HEARTBEAT).get(b"heartbeat", b"position")
+    kind = parameters.get(b"heartbeat", b"position")
     if kind not in {b"position", b"comment"}:
         raise InvalidRequest("the query's heartbeat can be position or comment")
     return kind == b"position"
+
+
+def _wants_control(parameters: Mapping[bytes, bytes]) -> bool:
+    """Whether the stream is to say what it is called.
+
+    Raises:
+        InvalidRequest: `control` is something else than `0` or `1`.
+    """
+    wanted = parameters.get(b"control", b"0")
+    if wanted not in {b"0", b"1"}:
+        raise InvalidRequest("the query's control can be 1, or 0 as if it were left out")
+    return wanted == b"1"
 
 
 def _check_accept(request: Request) -> None:

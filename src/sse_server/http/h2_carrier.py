@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sse_server.errors import RequestError
-    from sse_server.http.h2_stream import Http2Stream
     from sse_server.wire.flow import CloseReason, Source
 
 
@@ -25,6 +24,11 @@ class Carrier(Protocol):
         """Bytes that the transport holds back."""
         ...
 
+    @property
+    def address(self) -> str | None:
+        """Of whoever connected."""
+        ...
+
     def refused(self, error: RequestError) -> None:
         """A request was answered with this before anybody saw it."""
         ...
@@ -37,7 +41,7 @@ class Carrier(Protocol):
         """An event stream is ended because its client takes nothing."""
         ...
 
-    def closed(self, stream: Http2Stream, source: Source, reason: CloseReason) -> None:
+    def closed(self, source: Source, reason: CloseReason) -> None:
         """An event stream has ended."""
         ...
 

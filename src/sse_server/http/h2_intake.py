@@ -34,20 +34,20 @@ if TYPE_CHECKING:
 class Intake:
     """Handles the events of one read, in order."""
 
-    __slots__ = ("_arrivals", "_clock", "_flow", "_refuse")
+    __slots__ = ("_arrivals", "_clock", "_decline", "_flow")
 
     def __init__(
         self,
         flow: Outflow,
         arrivals: Arrivals,
         clock: Callable[[], float],
-        refuse: Callable[[Http2Stream, RequestError], None],
+        decline: Callable[[Http2Stream, RequestError], None],
     ) -> None:
-        """`refuse` answers what is no request that can be served."""
+        """`decline` answers what is no request that can be served."""
         self._flow = flow
         self._arrivals = arrivals
         self._clock = clock
-        self._refuse = refuse
+        self._decline = decline
 
     def take(self, event: Event) -> None:
         """Handle what concerns a request."""
@@ -98,7 +98,7 @@ class Intake:
             if self._arrivals.begin(stream, fields, self._clock(), ended=ended):
                 flow.send(headers_frames(event.stream_id, CONTINUE_BLOCK))
         except RequestError as error:
-            self._refuse(stream, error)
+            self._decline(stream, error)
 
     def _read_body(self, event: DataReceived) -> None:
         flow, stream_id = self._flow, event.stream_id
@@ -107,7 +107,7 @@ class Intake:
         try:
             self._arrivals.read(stream_id, event.data)
         except RequestError as error:
-            self._refuse(flow.streams[stream_id], error)
+            self._decline(flow.streams[stream_id], error)
 
     def _read_trailers(self, event: TrailersReceived) -> None:
         stream = self._flow.streams.get(event.stream_id)
@@ -115,7 +115,7 @@ class Intake:
             try:
                 check_trailers(event.headers)
             except StreamError as error:
-                self._refuse(stream, error)
+                self._decline(stream, error)
 
     def _lose(self, stream_id: int) -> None:
         self._arrivals.drop(stream_id)

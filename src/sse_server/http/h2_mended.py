@@ -149,7 +149,7 @@ class MendedConnection(H2Connection):
     def _receive_headers_frame(self, frame: HeadersFrame) -> tuple[list[Frame], list[Event]]:
         try:
             if self._is_one_too_many(frame.stream_id):
-                return self._refuse(frame)
+                return self._reset_new(frame)
             return super()._receive_headers_frame(frame)
         except ProtocolError as error:
             if isinstance(error.__cause__, HPACKError) and type(error) is ProtocolError:
@@ -160,7 +160,7 @@ class MendedConnection(H2Connection):
         is_new = stream_id % 2 == 1 and stream_id > self.highest_inbound_stream_id
         return is_new and (self.refuses or len(self.streams) >= self.max_streams)
 
-    def _refuse(self, frame: HeadersFrame) -> tuple[list[Frame], list[Event]]:
+    def _reset_new(self, frame: HeadersFrame) -> tuple[list[Frame], list[Event]]:
         _decode_headers(self.decoder, frame.data)  # the table goes on with every block
         self.state_machine.process_input(ConnectionInputs.RECV_HEADERS)
         self.highest_inbound_stream_id = frame.stream_id

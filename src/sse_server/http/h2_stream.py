@@ -17,7 +17,7 @@ from h2.errors import ErrorCodes
 
 from sse_server.http.chunked import plain
 from sse_server.http.h2_frames import data_frames
-from sse_server.wire.flow import CloseReason
+from sse_server.wire.flow import Client, CloseReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Http2Stream:
     """Passes bursts down, in frames, and the connection's news up."""
 
-    __slots__ = ("at", "bundle", "cancel", "ends", "flow", "h2", "id_bytes", "is_head", "opened_at",
+    __slots__ = ("agent", "at", "bundle", "cancel", "ends", "flow", "h2", "id_bytes", "is_head",
                  "paused", "rest", "slot", "source", "turn_left")  # fmt: skip
 
     def __init__(self, flow: Outflow, h2: MendedStream, *, is_head: bool) -> None:
@@ -41,7 +41,7 @@ class Http2Stream:
         self.id_bytes = h2.stream_id.to_bytes(4, "big")
         self.is_head = is_head
         self.source: Source | None = None
-        self.opened_at = 0.0  # when its source came
+        self.agent: bytes | None = None  # what its client calls itself
         self.cancel: Callable[[], object] | None = None  # what makes its answer
         self.bundle: StreamBundle | None = None
         self.slot = 0  # its index in the bundle
@@ -55,6 +55,13 @@ class Http2Stream:
     def bundler(self) -> Outflow:
         """Sink: streams of one connection can be written to at once."""
         return self.flow
+
+    @property
+    def client(self) -> Client:
+        """Sink: who has opened it."""
+        agent = self.agent
+        name = None if agent is None else agent.decode(errors="replace")
+        return Client(self.flow.carrier.address, name)
 
     @property
     def unsent(self) -> int:
@@ -90,7 +97,7 @@ class Http2Stream:
         self.answer(last)
         if source is not None:
             source.gone(reason)
-            self.flow.carrier.closed(self, source, reason)
+            self.flow.carrier.closed(source, reason)
 
     def answer(self, body: bytes) -> None:
         """Send the last there is, and end the stream with it."""
@@ -128,7 +135,7 @@ class Http2Stream:
         self.at = 0
         if source is not None:
             source.gone(reason)
-            self.flow.carrier.closed(self, source, reason)
+            self.flow.carrier.closed(source, reason)
         if cancel is not None:
             cancel()
 

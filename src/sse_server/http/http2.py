@@ -53,7 +53,7 @@ _ALIVE_PING = b"alive?\r\n"
 class Http2:
     """One HTTP/2 connection."""
 
-    __slots__ = ("_announced", "_arrivals", "_carrier", "_clock", "_h2", "_intake", "_scanner",
+    __slots__ = ("_announced", "_arrivals", "_carrier", "_h2", "_intake", "_scanner",
                  "_server_date", "failed", "flow", "is_settled")  # fmt: skip
 
     def __init__(
@@ -71,12 +71,11 @@ class Http2:
             window_bytes=_WINDOW_BYTES,
         )
         self._server_date = server_date
-        self._clock = clock
         self._carrier = carrier
         self._scanner = FrameScanner()
         self.flow = Outflow(self._h2, carrier, options.turn_bytes)
         self._arrivals = Arrivals(limits)
-        self._intake = Intake(self.flow, self._arrivals, clock, self._refuse)
+        self._intake = Intake(self.flow, self._arrivals, clock, self._decline)
         self._announced = False
         self.is_settled = False  # the last stream that is served has been told
         self.failed = False
@@ -178,19 +177,18 @@ class Http2:
         block = event_stream_block(answer.headers, date=self._date())
         self.flow.send(self._h2.send_head(stream.h2, block))
         opening, stream.source = answer.open(stream, plain)
-        stream.opened_at = self._clock()
         stream.write(opening)
 
     def refuse_slow_bodies(self, error: RequestError, before: float) -> None:
         """Answer the requests whose bodies have been coming since then, or longer."""
         for stream in self._arrivals.before(before):
-            self._refuse(stream, error)
+            self._decline(stream, error)
 
     def give_way(self, error: RequestError) -> None:
         """Let go of all that is held: requests get `error`, answers that are not read are cut."""
         for stream in (*self._arrivals.before(inf), *self._arrivals.waiting):
             if stream.is_open:
-                self._refuse(stream, error)
+                self._decline(stream, error)
         for stream in list(self.flow.streams.values()):
             if stream.ends:
                 stream.abort(CloseReason.SLOW)
@@ -225,7 +223,7 @@ class Http2:
         self.flow.streams.clear()
         self._h2._frame_dispatch_table.clear()  # noqa: SLF001 (bound methods of its own)
 
-    def _refuse(self, stream: Http2Stream, error: RequestError) -> None:
+    def _decline(self, stream: Http2Stream, error: RequestError) -> None:
         """Answer what is no request that can be served."""
         self._arrivals.drop(stream.h2.stream_id)
         if isinstance(error, StreamError):

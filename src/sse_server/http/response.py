@@ -44,6 +44,8 @@ class EventStream:
     """Beyond the constant ones of every event stream."""
     resumed: bool = False
     """Its client says what it had last."""
+    agent: bytes | None = None
+    """What its client calls itself, cut short."""
 
 
 Answer = Response | EventStream

@@ -1,8 +1,7 @@
 """An HTTP/1.1 connection until an event stream opens on it: joins a transport to its machine.
 
-What turns out to be HTTP/2, by its preface, goes on as an `Http2Connection`.
-
-What the machine says decides what is waited for and how long; the site's timer looks at `deadline`.
+What turns out to be HTTP/2, by its preface, goes on as an `Http2Connection`. What the machine says
+decides what is waited for and how long; the site's timer looks at `deadline`.
 """
 
 from __future__ import annotations
@@ -11,17 +10,18 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, cast
 
-from sse_server.errors import InternalError, RemoteProtocolError, RequestError
+from sse_server.errors import InternalError, RequestError
 from sse_server.http.h2_frames import PREFACE
 from sse_server.http.http1 import Http1, Phase
 from sse_server.http.response import EventStream, Response, error_response
+from sse_server.net.closing import close_gently, took_too_long
 from sse_server.net.held import TooMuchHeld
 from sse_server.net.http2_connection import Http2Connection
 from sse_server.net.stream import Stream
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
     from sse_server.http.request import Request
     from sse_server.http.response import Answer
@@ -82,25 +82,22 @@ class Connection(asyncio.Protocol):
         if not self._lingers:
             machine = self._machine
             machine.receive(data)
-            if self._is_new and self._is_beginning_http2():
+            if self._is_new and self._becomes_http2():
                 return
             if self._task is not None and not machine.wants_input:
                 self._transport.pause_reading()
             self._serve()
             self._count_held()
 
-    def _is_beginning_http2(self) -> bool:
+    def _becomes_http2(self) -> bool:
         """Whether all that has come is HTTP/2's preface, or the beginning of it."""
         received = self._machine.peek(len(PREFACE))
         self._is_new = received != PREFACE and PREFACE.startswith(received)
-        if received == PREFACE:
-            site = self._site
-            site.connections.discard(self)
-            site.handshakes.end(self)
-            self._lingers = True
-            Http2Connection(self._transport, site).begin(self._machine.take_back())
-            return True
-        return self._is_new
+        if received != PREFACE:
+            return self._is_new
+        self._hand_over()
+        Http2Connection(self._transport, self._site).begin(self._machine.take_back())
+        return True
 
     def eof_received(self) -> bool:
         """Transport: the client sends no more; what it has asked for is still answered."""
@@ -127,11 +124,7 @@ class Connection(asyncio.Protocol):
         if self._lingers or self._machine.phase in (Phase.IDLE, Phase.ANSWERING):
             self._transport.abort()
         else:
-            error = RemoteProtocolError(
-                "the request did not arrive in time: send it at once", 408, "request-timeout"
-            )
-            self._site.journal.refused(error)
-            self._finish(self._machine.refuse(error))
+            self._give_up(took_too_long())
 
     def close_when_idle(self) -> None:
         """Drain: end it, at once between requests, else with the answer to what is being sent."""
@@ -153,9 +146,7 @@ class Connection(asyncio.Protocol):
             self._lingers = True
             self._transport.abort()
         else:
-            error = TooMuchHeld()
-            self._site.journal.refused(error)
-            self._finish(self._machine.refuse(error))
+            self._give_up(TooMuchHeld())
 
     def _count_held(self) -> None:
         """Say what is held for this connection: only where there is, or has been, something."""
@@ -184,9 +175,7 @@ class Connection(asyncio.Protocol):
             try:
                 request = machine.next_request()
             except RequestError as error:
-                self._site.journal.refused(error)
-                output.append(machine.refuse(error))
-                self._finish(b"".join(output))
+                self._give_up(error, output)
                 return
             if request is None:
                 break
@@ -244,17 +233,7 @@ class Connection(asyncio.Protocol):
         phase = machine.phase
         if output or phase is not self._watched:  # an answer ends what was waited for
             self._watched = phase
-            options = self._site.options
-            match phase:
-                case Phase.HEAD:
-                    seconds = options.head_timeout_seconds
-                case Phase.BODY:
-                    seconds = options.body_timeout_seconds
-                case Phase.IDLE:
-                    seconds = options.idle_timeout_seconds
-                case _:  # an answer takes what it takes
-                    seconds = float("inf")
-            self.deadline = self._site.loop.time() + seconds
+            self.deadline = self._site.loop.time() + self._site.options.patience(phase)
 
     def _finish(self, output: bytes) -> None:
         """Send the last answer and close, in a way that lets it arrive."""
@@ -265,13 +244,7 @@ class Connection(asyncio.Protocol):
             transport.close()
             return
         transport.write(output)
-        if transport.is_closing():
-            return
-        if transport.can_write_eof():
-            transport.resume_reading()
-            transport.write_eof()
-        else:
-            transport.close()
+        close_gently(transport)
 
     def _open(self, answer: EventStream, output: list[bytes]) -> None:
         """Become a stream."""
@@ -279,13 +252,23 @@ class Connection(asyncio.Protocol):
         self._site.opened += 1
         received = machine.unread_bytes
         head, framing = machine.open_stream(answer.headers)
-        self._site.connections.discard(self)
-        self._lingers = True  # the transport is the stream's
+        self._hand_over()
         stream = Stream(self._transport, self._site)
         stream.open(answer, b"".join((*output, head)), framing)
         stream.count_unread(received)
         if self._site.draining:
             stream.end(CloseReason.DRAINED)
+
+    def _hand_over(self) -> None:
+        """The transport is somebody else's from here on."""
+        self._site.connections.discard(self)
+        self._site.handshakes.end(self)
+        self._lingers = True
+
+    def _give_up(self, error: RequestError, output: Sequence[bytes] = ()) -> None:
+        """Answer what has not become a request, after what is to be written before that."""
+        self._site.journal.refused(error)
+        self._finish(b"".join((*output, self._machine.refuse(error))))
 
     def _failed(self, error: RequestError, request: Request | None = None) -> Response:
         """The answer where no endpoint gives one."""

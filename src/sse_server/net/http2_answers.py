@@ -86,6 +86,7 @@ class Http2Answers:
         site = self._site
         site.opened += 1
         site.carried += 1
+        stream.agent = site.agents.shared(answer.agent)
         self._machine.open_stream(stream, answer)
         if stream.source is not None:
             site.journal.opened(self._transport, stream.source, resumed=answer.resumed)

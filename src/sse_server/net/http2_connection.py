@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from sse_server.errors import RemoteProtocolError
 from sse_server.http.h2_scanner import Http2Error
 from sse_server.http.http2 import Http2
+from sse_server.net.closing import close_gently, took_too_long
 from sse_server.net.held import TooMuchHeld
 from sse_server.net.http2_answers import Http2Answers
+from sse_server.net.http2_watch import Http2Watch
+from sse_server.observe.journal import peer
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
@@ -29,9 +31,8 @@ if TYPE_CHECKING:
 class Http2Connection(asyncio.Protocol):
     """Reads requests, has them answered, and carries streams: its machine's `Carrier`."""
 
-    __slots__ = ("_answers", "_drains", "_heard", "_holds", "_lingers", "_machine", "_pinged",
-                 "_scheduled", "_site", "_transport", "_unread", "_waiting_since", "deadline",
-                 "unsent", "write")  # fmt: skip
+    __slots__ = ("_answers", "_holds", "_lingers", "_machine", "_scheduled", "_site", "_transport",
+                 "_unread", "_watch", "deadline", "unsent", "write")  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, site: Site) -> None:
         """`begin` takes the transport from whose it was."""
@@ -43,13 +44,10 @@ class Http2Connection(asyncio.Protocol):
         self._answers = Http2Answers(self._machine, site, transport)
         self._unread: dict[Http2Stream, int] = {}  # answers, and how much was taken when looked at
         self._scheduled = False  # the next turn is asked for
-        self._drains = False
         self._lingers = False  # the last is sent
         self._holds = False  # the site counts bytes for it
-        self._heard = site.loop.time()
-        self._pinged: float | None = None  # when it was asked for a sign of life
-        self._waiting_since: float | None = self._heard
-        self.deadline = self._heard
+        self._watch = Http2Watch(site.http2, site.loop.time())
+        self.deadline = 0.0
 
     def begin(self, received: bytes) -> None:
         """Take over the transport; `received` has come already."""
@@ -64,7 +62,7 @@ class Http2Connection(asyncio.Protocol):
             self.close_when_idle()
         if received:
             self.data_received(received)
-        self._watch()
+        self._set_deadline()
 
     @property
     def streams(self) -> list[Http2Stream]:
@@ -88,8 +86,7 @@ class Http2Connection(asyncio.Protocol):
         """Transport: the client sent something."""
         if self._lingers:
             return
-        self._heard = self._site.loop.time()
-        self._pinged = None
+        self._watch.hear(self._site.loop.time())
         try:
             self._machine.receive(data)
         except Http2Error:
@@ -118,6 +115,11 @@ class Http2Connection(asyncio.Protocol):
 
     # --- machine ----------------------------------------------------------------------------------
 
+    @property
+    def address(self) -> str | None:
+        """Machine: who has connected."""
+        return peer(self._transport)
+
     def refused(self, error: RequestError) -> None:
         """Machine: a request was answered with this."""
         self._site.journal.refused(error)
@@ -130,15 +132,15 @@ class Http2Connection(asyncio.Protocol):
         """Machine: a stream is ended because its client takes nothing."""
         self._site.journal.too_slow(self._transport, held_bytes)
 
-    def closed(self, stream: Http2Stream, source: Source, reason: CloseReason) -> None:
+    def closed(self, source: Source, reason: CloseReason) -> None:
         """Machine: a stream has ended."""
         site = self._site
         site.carried -= 1
-        site.journal.closed(self._transport, source, reason, stream.opened_at, site.stream_count)
+        site.journal.closed(self._transport, source, reason, site.stream_count)
 
     def emptied(self) -> None:
         """Machine: no stream is left, but its end is perhaps still to be written."""
-        if self._drains:
+        if self._watch.drains:
             self._site.loop.call_soon(self._announce_end)
 
     # --- site -------------------------------------------------------------------------------------
@@ -146,29 +148,26 @@ class Http2Connection(asyncio.Protocol):
     def time_out(self) -> None:
         """Timer: something may be due."""
         now, options = self._site.loop.time(), self._site.options
-        machine = self._machine
-        if self._lingers or self._is_dead(now):
+        machine, watch = self._machine, self._watch
+        if self._lingers or watch.is_dead(now):
             self.abort()
             return
-        since = self._waiting_since
-        if since is not None and now >= since + options.head_timeout_seconds:
+        if watch.is_stuck(now, options):
             machine.settle()
             self._finish()
             return
-        message = "the request did not arrive in time: send it at once"
-        error = RemoteProtocolError(message, 408, "request-timeout")
-        machine.refuse_slow_bodies(error, now - options.body_timeout_seconds)
+        machine.refuse_slow_bodies(took_too_long(), now - options.body_timeout_seconds)
         self._drop_unread()
         self._count_held()
-        if not machine.flow.streams and now >= self._idle_at:
-            if machine.is_settled or self._drains:
+        if not machine.flow.streams and watch.is_idle(now, options):
+            if machine.is_settled or watch.drains:
                 self._finish()
                 return
             self.close_when_idle()
-        elif self._is_silent(now):
-            self._pinged = now
+        elif watch.is_silent(now, machine):
+            watch.ask(now)
             machine.ask_for_life()
-        self._watch()
+        self._set_deadline()
 
     def close_when_idle(self) -> None:
         """Drain: end it when all that is open or on its way has been answered.
@@ -176,8 +175,8 @@ class Http2Connection(asyncio.Protocol):
         GOAWAY waits for the end of the streams: clients that are made with h2 (httpx) take nothing
         more behind it, and would lose their farewells.
         """
-        if not self._drains:
-            self._drains = True
+        if not self._watch.drains:
+            self._watch.drains = True
             if not self._machine.flow.streams:
                 self._announce_end()
 
@@ -205,12 +204,10 @@ class Http2Connection(asyncio.Protocol):
         except Http2Error:
             self._finish()
             return
-        if not machine.is_waiting:
-            self._waiting_since = None
-        elif self._waiting_since is None or machine.progress != before:
-            self._waiting_since = self._heard
-            due = self._heard + self._site.options.head_timeout_seconds
-            self.deadline = min(self.deadline, due)
+        is_waiting = machine.is_waiting
+        self._watch.look(is_waiting=is_waiting, has_progressed=machine.progress != before)
+        if is_waiting:
+            self._set_deadline()
         if self._answers.answer():
             self._site.handshakes.end(self)
         self._count_held()
@@ -239,65 +236,31 @@ class Http2Connection(asyncio.Protocol):
             self._holds = held > 0
             self._site.held.count(self, held, unanswered=self._answers.are_awaited)
 
-    @property
-    def _idle_at(self) -> float:
-        """When it has not been used for too long, if it has no streams."""
-        options = self._site.options
-        wait = options.linger_seconds if self._drains else options.idle_timeout_seconds
-        return self._heard + wait
-
-    def _is_silent(self, now: float) -> bool:
-        """Whether it is to be asked for a sign of life."""
-        flow = self._machine.flow
-        if not flow.streams or flow.paused or self._pinged is not None:
-            return False
-        return now >= self._heard + self._site.http2.keepalive_seconds
-
-    def _is_dead(self, now: float) -> bool:
-        """Whether no sign of life has come in time."""
-        pinged = self._pinged
-        return pinged is not None and now >= pinged + self._site.http2.keepalive_timeout_seconds
-
     def _drop_unread(self) -> None:
         """End the answers of which nothing was taken since the last look."""
         before = self._unread
         answers = [s for s in self._machine.flow.streams.values() if s.ends and s.rest]
         self._unread = {stream: stream.at for stream in answers}
         for stream in answers:
-            if before.get(stream) == stream.at and not self._drains:
+            if before.get(stream) == stream.at and not self._watch.drains:
                 stream.abort(CloseReason.SLOW)
 
-    def _watch(self) -> None:
-        """Set the deadline anew."""
-        options, http2 = self._site.options, self._site.http2
-        if self._pinged is not None:
-            times = [self._pinged + http2.keepalive_timeout_seconds]
-        elif self._machine.flow.streams:
-            # A full transport is not read from: then there is nothing to be heard.
-            now = self._site.loop.time()
-            since = now if self._machine.flow.paused else self._heard
-            times = [since + http2.keepalive_seconds]
-        else:
-            times = [self._idle_at]
-        if self._waiting_since is not None:
-            times.append(self._waiting_since + options.head_timeout_seconds)
-        body = self._machine.oldest_body
-        if body is not None:
-            times.append(body + options.body_timeout_seconds)
-        self.deadline = min(times)
+    def _set_deadline(self) -> None:
+        site = self._site
+        self.deadline = self._watch.due(site.loop.time(), self._machine, site.options)
 
     def _announce_end(self) -> None:
         """Drain: nothing is open any more."""
         if not (self._lingers or self._transport.is_closing()):
-            self._heard = self._site.loop.time()  # the time to answer begins
+            self._watch.hear(self._site.loop.time())  # the time to answer begins
             self._machine.announce_end()
-            self._watch()
+            self._set_deadline()
             self._close_if_done()
 
     def _close_if_done(self) -> None:
         """Close when nothing is left to be done, and nothing is on its way."""
         machine = self._machine
-        ending = machine.is_settled if self._drains else machine.is_leaving
+        ending = machine.is_settled if self._watch.drains else machine.is_leaving
         if ending and not (machine.flow.streams or self._lingers):
             self._finish()
 
@@ -308,12 +271,5 @@ class Http2Connection(asyncio.Protocol):
         self._lingers = True
         self._machine.close()
         self._count_held()
-        transport = self._transport
         self.deadline = self._site.loop.time() + self._site.options.linger_seconds
-        if transport.is_closing():
-            return
-        if transport.can_write_eof():
-            transport.resume_reading()
-            transport.write_eof()
-        else:
-            transport.close()
+        close_gently(self._transport)

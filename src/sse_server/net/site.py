@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Annotated
 
 from sse_server.http.h2_options import Http2Options
+from sse_server.http.http1 import Phase
+from sse_server.net.agents import Agents
 from sse_server.net.date import ServerDate
 from sse_server.net.descriptors import spare_descriptors
 from sse_server.net.handshakes import Handshakes
@@ -58,6 +61,18 @@ class ConnectionOptions(Options):
     503, or is cut off if it is an answer that it does not read. Half of what the log may take."""
     socket: SocketOptions = field(default_factory=SocketOptions)
 
+    def patience(self, phase: Phase) -> float:
+        """Seconds for which a connection of HTTP/1.1 may be in a phase."""
+        match phase:
+            case Phase.HEAD:
+                return self.head_timeout_seconds
+            case Phase.BODY:
+                return self.body_timeout_seconds
+            case Phase.IDLE:
+                return self.idle_timeout_seconds
+            case _:  # an answer takes what it takes
+                return inf
+
 
 class Site:
     """What all connections of a server share."""
@@ -66,6 +81,7 @@ class Site:
         "_empty",
         "_opened_before",
         "_waiting",
+        "agents",
         "carried",
         "connections",
         "date",
@@ -103,6 +119,7 @@ class Site:
         self.loop = loop
         self.journal = journal or Journal()
         self.date = ServerDate()
+        self.agents = Agents()
         self.connections: set[Connection | Http2Connection | TlsHandshake] = set()
         self.streams: set[Stream] = set()  # of HTTP/1.1
         self.carried = 0  # event streams on connections of HTTP/2

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from sse_server.http.chunked import LAST_CHUNK, chunked
 from sse_server.net.socket_options import forget_on_close
-from sse_server.wire.flow import CloseReason
+from sse_server.observe.journal import peer
+from sse_server.wire.flow import Client, CloseReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ _INTERNET = (socket.AF_INET, socket.AF_INET6)
 class Stream(asyncio.Protocol):
     """Passes bursts down and the connection's news up."""
 
-    __slots__ = ("_framing", "_opened_at", "_reason", "_received", "_site", "_source", "_transport",
+    __slots__ = ("_agent", "_framing", "_reason", "_received", "_site", "_source", "_transport",
                  "write")  # fmt: skip
 
     _source: Source
@@ -39,13 +40,14 @@ class Stream(asyncio.Protocol):
         self._transport = transport
         self._site = site
         self._received = 0
-        self._opened_at = site.loop.time()
+        self._agent: bytes | None = None
         self._reason = CloseReason.LOST  # unless something else ends it
         self.write: Callable[[bytes], None] = transport.write
 
     def open(self, answer: EventStream, head: bytes, framing: Framing) -> None:
         """Subscribe, take over the transport and send what stands before the first burst."""
         self._framing = framing
+        self._agent = self._site.agents.shared(answer.agent)
         opening, self._source = answer.open(self, framing)
         self._site.streams.add(self)
         transport = self._transport
@@ -58,6 +60,13 @@ class Stream(asyncio.Protocol):
             self._source.pause()
         transport.write(head + framing([opening]))
         self._site.journal.opened(transport, self._source, resumed=answer.resumed)
+
+    @property
+    def client(self) -> Client:
+        """Sink: who has opened it."""
+        agent = self._agent
+        name = None if agent is None else agent.decode(errors="replace")
+        return Client(peer(self._transport), name)
 
     @property
     def unsent(self) -> int:
@@ -112,9 +121,7 @@ class Stream(asyncio.Protocol):
         site.left()
         source = self._source
         source.gone(CloseReason.LOST)
-        site.journal.closed(
-            self._transport, source, self._reason, self._opened_at, site.stream_count
-        )
+        site.journal.closed(self._transport, source, self._reason, site.stream_count)
         # It holds us, too: without this both would stay until the collector comes by.
         del self._source
 

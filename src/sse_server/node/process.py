@@ -43,6 +43,8 @@ def serve(
     Raises:
         ConfigurationError: the options cannot be served with.
     """
+    # Whoever sees that it listens may send one, before there is a handler: it waits for that.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     server = Server(options, sockets=inherited_sockets(os.environ))
     gc.set_threshold(*_GC_THRESHOLDS)
     with contextlib.closing(Manager.of(os.environ)) as manager:
@@ -73,6 +75,7 @@ async def _serve(
         gc.collect()
         gc.freeze()  # what stands now stays: no collection need look at it again
         loop.add_signal_handler(signal.SIGHUP, reload_settings)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         announce(server)
         manager.ready()
         pulse = Pulse(manager, server.hub, loop)

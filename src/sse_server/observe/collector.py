@@ -90,6 +90,9 @@ class ServerCollector(Collector):
             "Event streams opened by clients that came with a position: reconnects.",
             hub.reconnected,
         )
+        yield _counter(
+            "stream_changes", "Times that an open stream was given other channels.", hub.changed
+        )
         closed = {reason.label: hub.closed[reason] for reason in CloseReason}
         yield _counter("streams_closed", "Event streams ended, by reason.", by=("reason", closed))
         yield _counter("heartbeats", "Heartbeats written to streams.", hub.heartbeats.sent)

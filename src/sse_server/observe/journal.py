@@ -142,16 +142,15 @@ class Journal:
         transport: asyncio.BaseTransport,
         source: Source,
         reason: CloseReason,
-        since: float,
         left: int,
     ) -> None:
-        """A stream that was opened at `since` has ended; so many are `left`."""
+        """A stream has ended; so many are `left`."""
         if self._closed.is_due():
             events, size = source.delivered
             self._closed.write(
                 reason=reason.label,
                 peer=peer(transport),
-                duration_seconds=round(self._clock() - since, 3),
+                duration_seconds=round(self._clock() - source.opened_at, 3),
                 events=events,
                 bytes=size,
                 streams=left,

@@ -16,8 +16,10 @@ MAX_RETRY_MS = 86_400_000
 """A day. A client told to wait longer is better told not to come back."""
 
 RESERVED_TYPES = {
+    "control": "the server's own: it tells a client how its stream can be changed",
     "gap": "the server's own: it tells a client that events were lost",
     "server-shutdown": "the server's own: it tells a client that the server goes away",
+    "stream-ended": "the server's own: it tells a client that an operator has ended its stream",
     "token-expired": "the server's own: it tells a client that its token has run out",
     "error": "what EventSource fires when its connection breaks: its handlers could not tell",
     "open": "what EventSource fires when it is connected: its handlers could not tell",

@@ -6,7 +6,7 @@ implements `Source` (a subscriber), net implements `Sink` (a stream); neither kn
 
 from collections.abc import Callable, Hashable
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Framing = Callable[[list[bytes]], bytes]
 """Joins whole event-stream blocks into what one write sends: plain, or as one HTTP chunk.
@@ -40,8 +40,22 @@ class CloseReason(Enum):
     """An operator ended it."""
 
 
+class Client(NamedTuple):
+    """Who has opened a stream, as far as that is known."""
+
+    address: str | None
+    """Of whoever connected, perhaps a proxy."""
+    agent: str | None
+    """What it calls itself."""
+
+
 class Sink(Protocol):
     """Where a subscriber's bytes go."""
+
+    @property
+    def client(self) -> Client:
+        """Who takes them."""
+        ...
 
     @property
     def write(self) -> Callable[[bytes], None]:
@@ -97,6 +111,11 @@ class Bundler(Hashable, Protocol):
 
 class Source(Protocol):
     """What a sink tells about its connection. Each call may come from inside a write."""
+
+    @property
+    def opened_at(self) -> float:
+        """When it was opened, in monotonic seconds."""
+        ...
 
     @property
     def delivered(self) -> Sent:

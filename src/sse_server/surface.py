@@ -1,0 +1,69 @@
+"""What a server answers: every endpoint, behind the guard and CORS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sse_server.auth.anonymous import AnonymousGuard
+from sse_server.endpoints.channels import ChannelsEndpoint
+from sse_server.endpoints.control import ControlEndpoint
+from sse_server.endpoints.cors import Cors
+from sse_server.endpoints.history import HistoryEndpoint
+from sse_server.endpoints.metrics import MetricsEndpoint
+from sse_server.endpoints.page import PageEndpoint
+from sse_server.endpoints.publish import PublishEndpoint
+from sse_server.endpoints.router import Router
+from sse_server.endpoints.send import SendEndpoint
+from sse_server.endpoints.status import StatusEndpoint
+from sse_server.endpoints.subscribe import SubscribeEndpoint
+from sse_server.endpoints.subscribers import SubscribersEndpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from sse_server.core.hub import Hub
+    from sse_server.engines.base import Publication, Receipt
+    from sse_server.http.response import Endpoint
+    from sse_server.observe.journal import Journal
+    from sse_server.observe.metrics import Metrics
+    from sse_server.server_options import ServerOptions
+    from sse_server.wire.position import Positions
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What lies behind the endpoints."""
+
+    hub: Hub
+    positions: Positions
+    publish: Callable[[Sequence[Publication]], list[Receipt] | Awaitable[list[Receipt]]]
+    journal: Journal
+    metrics: Metrics
+    unready: Callable[[], str | None]
+
+    def endpoint(self, options: ServerOptions) -> Endpoint:
+        """What answers every request, as `options` have it."""
+        origins = options.cors.origins
+        journal = self.journal
+        guard = AnonymousGuard(
+            allow_anonymous=options.allow_anonymous,
+            origins=origins,
+            foreign=journal.origin_refused,
+        )
+        router = Router(guard.check, journal.refused)
+        hub, positions = self.hub, self.positions
+        for endpoint in (
+            SubscribeEndpoint(hub),
+            PublishEndpoint(self.publish),
+            SendEndpoint(self.publish, hub.directory),
+            ChannelsEndpoint(hub.directory, positions),
+            HistoryEndpoint(hub.directory, positions),
+            ControlEndpoint(hub, positions),
+            SubscribersEndpoint(hub.registry, positions),
+            StatusEndpoint(self.unready),
+            MetricsEndpoint(self.metrics.page),
+            PageEndpoint(),
+        ):
+            endpoint.add_to(router)
+        return Cors(router, options.cors, journal.origin_refused) if origins else router
