@@ -187,7 +187,7 @@ class Connection(asyncio.Protocol):
                 self._open(answer, output)
                 return
             else:
-                self._await(answer)
+                self._task = self._site.loop.create_task(self._answer_later(answer))
                 break
         else:
             self._next_turn()
@@ -274,9 +274,6 @@ class Connection(asyncio.Protocol):
         """The answer where no endpoint gives one."""
         self._site.journal.refused(error, request)
         return error_response(error)
-
-    def _await(self, later: Awaitable[Answer]) -> None:
-        self._task = self._site.loop.create_task(self._answer_later(later))
 
     async def _answer_later(self, later: Awaitable[Answer]) -> None:
         try:
