@@ -135,6 +135,19 @@ def test_who_changes_its_channels_inside_a_heartbeat_of_another_is_told_a_positi
     assert sink.last_id == "e-1"
 
 
+def test_who_changes_its_channels_is_not_silent_for_longer() -> None:
+    bench = Bench(heartbeat_seconds=INTERVAL)
+    sink, subscriber = bench.join("news")
+    bench.join("more")
+    written = [bench.now]
+    sink.on_write = lambda: written.append(bench.now)
+    for number in range(9):
+        pass_seconds(bench, 10)
+        bench.hub.change(subscriber, ["more"] if number % 2 else ["news"])
+    assert len(written) > 6
+    assert max(after - before for before, after in pairwise(written)) <= INTERVAL + 1
+
+
 def test_a_heartbeat_fires_no_event_and_moves_the_last_id() -> None:
     bench = Bench()
     sink, _ = bench.join("news")

@@ -159,7 +159,10 @@ class Client:
         self.ended = reason
 
     def check(self, upto: int) -> None:
-        """Everything up to there was delivered, told, superseded, or is presence."""
+        """Everything up to there was delivered, told, superseded, or is presence.
+
+        Or its channel has lost something beyond: there the gap stands, and is still to be told.
+        """
         told = max(self.gaps, default=self.began)
         newest = {(f.channel, f.key): f.offset for f in self.machine.frames.values()}
         for frame in self.machine.frames.values():
@@ -167,7 +170,7 @@ class Client:
                 continue
             if frame.offset in self.had or frame.offset <= told or frame.channel in PRESENCE:
                 continue
-            if frame.offset <= self.covered:
+            if frame.offset <= self.covered or self.machine.hub.log.lost(frame.channel) > upto:
                 continue
             superseded = newest[frame.channel, frame.key] > frame.offset
             if superseded and OPTIONS[frame.channel].lag is LATEST:

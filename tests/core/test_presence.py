@@ -64,3 +64,14 @@ def test_the_presence_of_a_presence_channel_is_an_ordinary_channel() -> None:
     assert options.of("room/presence").ephemeral
     assert not options.of("room/presence/presence").ephemeral
     assert not options.of("hall/presence").ephemeral
+
+
+def test_a_change_tells_of_the_channels_that_it_adds_and_removes_alone() -> None:
+    room = ChannelOptions(presence=True)
+    bench = Bench(room0=room, room1=room, room2=room)
+    _, subscriber = bench.join("room0", "room1")
+    bench.hub.presence.take()
+    bench.hub.change(subscriber, ["room0", "room2"])
+    assert sorted(bench.hub.presence.take()) == ["room1", "room2"]
+    bench.hub.change(subscriber, ["room0", "room2", "news"])
+    assert bench.hub.presence.take() == []

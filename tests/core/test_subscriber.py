@@ -138,6 +138,22 @@ def test_who_comes_back_from_the_id_of_a_gap_is_not_told_of_it_again() -> None:
     assert again.data == ["4", "5"]
 
 
+def test_who_is_cut_before_a_gap_that_was_due_is_told_of_it_when_it_comes_back() -> None:
+    bench = Bench(drop=ChannelOptions(max_frames=2), max_burst_bytes=1)
+    sink, subscriber = bench.pause("drop", "wide")
+    bench.publish("drop", "1")
+    bench.publish("wide", "2")
+    bench.publish("drop", *"345")
+    sink.on_write = subscriber.pause
+    bench.resume(subscriber)
+    assert (sink.data, sink.gaps, sink.last_id) == (["2"], [], "e-2")
+    subscriber.gone(CloseReason.LOST)
+    again, _ = bench.join("drop", "wide", last_id=b"e-2")
+    bench.run()
+    assert [gap["id"] for gap in again.gaps] == ["e-3"]
+    assert again.data == ["4", "5"]
+
+
 def test_earliest_is_everything_held_and_no_gap() -> None:
     bench = Bench(a=ChannelOptions(max_frames=2), b=ChannelOptions(max_frames=9))
     bench.publish("b", "1")

@@ -41,10 +41,10 @@ class Bundle:
         return len(self.members)
 
     @property
-    def told(self) -> int:
-        """No member was sent an older id last."""
+    def base(self) -> Lane:
+        """The lane that its members stand in."""
         assert self.lane is not None
-        return self.lane.told
+        return self.lane
 
     @property
     def sent(self) -> Sent:

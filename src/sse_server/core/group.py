@@ -126,9 +126,7 @@ class Group:
             self.open = lane
             return
         self._move(lane, other)
-        if lane.wrote_at < other.wrote_at:  # its members have been silent for longer
-            other.wrote_at = lane.wrote_at
-            self.hub.heartbeats.add(other)
+        self.hub.heartbeats.hasten(other, lane.wrote_at)
         self.open = other
 
     def _move(self, lane: Lane, other: Lane) -> None:

@@ -44,12 +44,15 @@ class Heartbeats:
                 self._put(lane, lane.wrote_at)
 
     def add(self, lane: Lane) -> None:
-        """Watch over a lane that was written to at `wrote_at`, until it is empty.
-
-        Again when that is earlier than it was, because members have come from another lane.
-        """
-        self.forget(lane)
+        """Watch over a lane that was written to at `wrote_at`, until it is empty."""
         self._put(lane, lane.wrote_at)
+
+    def hasten(self, lane: Lane, wrote_at: float) -> None:
+        """Members have come to a lane from another one, which was written to at `wrote_at`."""
+        if wrote_at < lane.wrote_at:  # they have been silent for longer
+            lane.wrote_at = wrote_at
+            self.forget(lane)
+            self._put(lane, wrote_at)
 
     def forget(self, lane: Lane) -> None:
         """A lane is gone: what it holds is not to stay until it would have been due."""

@@ -120,6 +120,7 @@ class Hub:
             self.reconnected += 1
         told = beginning.place
         self._enter(subscriber, followed, framing, tells_positions=tells_positions, told=told)
+        self._note_presence(followed)
         return subscriber
 
     def opening_position(self, subscriber: Subscriber) -> bytes | None:
@@ -140,7 +141,8 @@ class Hub:
         for channel in followed:  # not to be forgotten between leaving and entering
             channel.clients += 1
             channel.window.followed += 1
-        lane = subscriber.lane
+        before = subscriber.channels
+        lane = None if subscriber.lane is None else subscriber.lane.base
         subscriber.leave_lane()
         if lane is not None and subscriber.place >= group.newest:
             subscriber.place = self.log.newest
@@ -151,15 +153,20 @@ class Hub:
         tells_positions = group.key.tells_positions
         # Its place may be beyond the last id that it was sent, which is not kept.
         self._enter(subscriber, followed, group.framing, tells_positions=tells_positions, told=0)
+        if lane is not None and subscriber.lane is not None:
+            self.heartbeats.hasten(subscriber.lane.base, lane.wrote_at)
         for channel in followed:
             channel.clients -= 1
             channel.window.followed -= 1
+        self._note_presence(set(before) ^ set(followed))
         self.changed += 1
         return place
 
     def leave(self, subscriber: Subscriber, reason: CloseReason) -> None:
         """A stream has ended."""
+        followed = subscriber.channels
         self._exit(subscriber)
+        self._note_presence(followed)
         self.stalls.forget(subscriber)
         self.registry.forget(subscriber)
         self.subscribers -= 1
@@ -217,6 +224,12 @@ class Hub:
                 names[presence_channel(name)] = None
         return list(names)
 
+    def _note_presence(self, channels: Iterable[Channel]) -> None:
+        """So many more, or fewer, follow these than before."""
+        for channel in channels:
+            if channel.window.options.presence:
+                self.presence.changed(channel.window.name)
+
     def _channel(self, name: str) -> Channel:
         channel = self._channels.get(name)
         if channel is None:
@@ -249,8 +262,6 @@ class Hub:
         for channel in followed:
             channel.clients += 1
             channel.window.followed += 1
-            if channel.window.options.presence:
-                self.presence.changed(channel.window.name)
         if subscriber.paused:
             return
         has_everything = subscriber.place == self.log.newest and subscriber.start is None
@@ -284,8 +295,6 @@ class Hub:
             channel.clients -= 1
             window = channel.window
             window.followed -= 1
-            if window.options.presence:
-                self.presence.changed(window.name)
             if not channel.clients:
                 del self._channels[window.name]
                 self.log.release(window)

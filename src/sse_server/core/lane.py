@@ -50,6 +50,11 @@ class Lane:
         self.beats_at = 0  # the second in which its heartbeat is looked at
 
     @property
+    def base(self) -> Lane:
+        """Itself, as for those in a bundle the lane that the bundle stands in."""
+        return self
+
+    @property
     def cost(self) -> int:
         """What a visit takes, in writes."""
         writes = len(self.members)
