@@ -20,8 +20,10 @@ if TYPE_CHECKING:
         ServerClosed,
         SSEServerError,
     )
+    from sse_server.http.h2_options import Http2Options
     from sse_server.net.site import ConnectionOptions
     from sse_server.net.socket_options import SocketOptions
+    from sse_server.net.tls import TlsOptions
     from sse_server.observe.journal import JournalOptions
     from sse_server.server import Server
     from sse_server.server_options import ServerOptions
@@ -34,6 +36,7 @@ __all__ = [
     "ConnectionOptions",
     "CorsOptions",
     "Event",
+    "Http2Options",
     "HubOptions",
     "InvalidChannel",
     "InvalidEvent",
@@ -48,6 +51,7 @@ __all__ = [
     "ServerClosed",
     "ServerOptions",
     "SocketOptions",
+    "TlsOptions",
     "__version__",
 ]
 
@@ -59,6 +63,7 @@ _HOMES = {
     "ConnectionOptions": "sse_server.net.site",
     "CorsOptions": "sse_server.endpoints.cors",
     "Event": "sse_server.wire.event",
+    "Http2Options": "sse_server.http.h2_options",
     "HubOptions": "sse_server.core.hub_options",
     "InvalidChannel": "sse_server.errors",
     "InvalidEvent": "sse_server.errors",
@@ -73,6 +78,7 @@ _HOMES = {
     "ServerClosed": "sse_server.errors",
     "ServerOptions": "sse_server.server_options",
     "SocketOptions": "sse_server.net.socket_options",
+    "TlsOptions": "sse_server.net.tls",
 }
 
 

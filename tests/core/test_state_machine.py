@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from sse_server.core import log as log_module
 from sse_server.core.backlog import backlogs
+from sse_server.core.bundle import Bundle
 from sse_server.core.hub import Hub
 from sse_server.core.hub_options import HubOptions
 from sse_server.core.lane import Lane
@@ -22,7 +23,7 @@ from sse_server.core.window import ChannelOptions
 from sse_server.http.chunked import chunked, plain
 from sse_server.wire.encoder import id_block
 from sse_server.wire.event import Event
-from sse_server.wire.flow import Client, CloseReason, Framing
+from sse_server.wire.flow import Client, CloseReason, Framing, Sink
 from sse_server.wire.parser import EventStreamParser, StreamEvent
 from sse_server.wire.position import Positions
 from tests.core.model import EPOCH, History, Ledger, Snapshot, position
@@ -80,6 +81,9 @@ actions = st.builds(
 )
 scripts = st.dictionaries(st.integers(1, 6), st.lists(actions, min_size=1, max_size=3), max_size=3)
 Script = dict[int, list[Action]]
+Framed = tuple[Framing, int]
+"""A framing, and which connection carries the stream among others; 0: one of its own."""
+framings = st.tuples(st.sampled_from([plain, plain, chunked]), st.sampled_from([0, 0, 1, 2]))
 
 
 def followed(channels: Sequence[str]) -> list[str]:
@@ -93,7 +97,7 @@ def unchunked(data: bytes) -> bytes:
     return rest[:-2]
 
 
-@dataclass
+@dataclass(eq=False)
 class Stream:
     """One stream as its client sees it; the sink that the hub writes to."""
 
@@ -102,6 +106,7 @@ class Stream:
     framing: Framing
     script: Script
     ledger: Ledger
+    bundler: "Carrier | None" = None
     subscriber: Subscriber | None = None
     paused: bool = False
     is_open: bool = True
@@ -122,13 +127,28 @@ class Stream:
             self.last_id = opening
         self.snapshots.append(self.ledger.snapshot(self.last_id))
 
+    @property
+    def framed(self) -> "Framed":
+        return self.framing, self.machine.carriers.index(self.bundler)
+
+    @property
+    def place(self) -> int:
+        """Up to where it has everything; of those in a bundle the bundle knows."""
+        assert self.subscriber is not None
+        lane = self.subscriber.lane
+        return max(self.subscriber.place, lane.place if isinstance(lane, Bundle) else 0)
+
     def write(self, data: bytes) -> None:
+        self.machine.writes += 1
+        self.receive(data)
+        self.react()
+
+    def receive(self, data: bytes) -> None:
         assert self.is_open, "written to after it was gone"
         assert not self.paused, "written to while paused"
         assert self.subscriber is not None
-        assert self.ledger.last_id <= self.subscriber.place <= self.machine.hub.newest
+        assert self.ledger.last_id <= self.place <= self.machine.hub.newest
         self.writes += 1
-        self.machine.writes += 1
         blocks = unchunked(data) if self.framing is chunked else data
         self._check_size(blocks)
         if blocks.startswith(b":"):
@@ -137,11 +157,14 @@ class Stream:
             for event in self.parser.feed(blocks):
                 self.frames += event.type != "gap"
                 self._take(event)
-        for action in self.script.pop(self.writes, []):
-            self.machine.act(action, self)
+
+    def react(self) -> None:
+        """What happens inside the write."""
+        if self.is_open and not self.paused:
+            for action in self.script.pop(self.writes, []):
+                self.machine.act(action, self)
 
     unsent = 0
-    bundler = None
     client = Client(None, None)
 
     def end(self, reason: CloseReason, last: bytes = b"") -> None:
@@ -161,7 +184,7 @@ class Stream:
         assert self.subscriber is not None
         assert self.parser.feed(blocks) == []
         self.machine.heartbeats += 1
-        place = self.subscriber.place
+        place = self.place
         assert self.last_id == position(place) or self.parser.last_event_id.encode() == position(
             place
         )
@@ -177,6 +200,36 @@ class Stream:
         parts = blocks.removesuffix(b"\n\n").split(b"\n\n")
         sizes = [len(part) + 2 for part in parts if b"\nevent: gap\n" not in part]
         assert len(sizes) <= 1 or sum(sizes) <= self.machine.hub.options.log.max_burst_bytes
+
+
+class Carrier:
+    """A connection that carries several streams."""
+
+    def bundle(self) -> "Shared":
+        return Shared()
+
+
+class Shared:
+    """Writes the same to several of them: all have it when the first reacts."""
+
+    def __init__(self) -> None:
+        self.streams: list[Stream] = []
+
+    def add(self, sink: Sink) -> None:
+        assert isinstance(sink, Stream)
+        self.streams.append(sink)
+
+    def remove(self, sink: Sink) -> None:
+        assert isinstance(sink, Stream)
+        self.streams.remove(sink)
+
+    def write(self, data: bytes) -> None:
+        streams = self.streams.copy()
+        streams[0].machine.writes += 1
+        for stream in streams:
+            stream.receive(data)
+        for stream in streams:
+            stream.react()
 
 
 class HubMachine(RuleBasedStateMachine):
@@ -215,6 +268,7 @@ class HubMachine(RuleBasedStateMachine):
         self.is_whole = True  # no assertion has failed inside a write, and left a visit undone
         self.history = History(OPTIONS, MAX_BYTES)
         self.streams: list[Stream] = []
+        self.carriers = [None, Carrier(), Carrier()]
         self.hub = Hub(options, Positions(EPOCH), self._wake, lambda: self.now)
 
     def _wake(self) -> None:
@@ -233,11 +287,11 @@ class HubMachine(RuleBasedStateMachine):
     @rule(
         channels=channel_lists,
         origin=origins,
-        framing=st.sampled_from([plain, plain, chunked]),
+        framing=framings,
         script=scripts,
     )
     def join(
-        self, channels: list[str], origin: bytes | int | None, framing: Framing, script: Script
+        self, channels: list[str], origin: bytes | int | None, framing: Framed, script: Script
     ) -> None:
         if isinstance(origin, int):
             origin = position(max(0, self.history.newest + 1 + origin))
@@ -245,10 +299,10 @@ class HubMachine(RuleBasedStateMachine):
 
     @rule(
         channels=channel_lists,
-        framing=st.sampled_from([plain, plain, chunked]),
+        framing=framings,
         scripts=st.lists(scripts, min_size=2, max_size=9),
     )
-    def join_many(self, channels: list[str], framing: Framing, scripts: list[Script]) -> None:
+    def join_many(self, channels: list[str], framing: Framed, scripts: list[Script]) -> None:
         for script in scripts:
             self._open(channels, None, framing, dict(script), {})
 
@@ -256,7 +310,7 @@ class HubMachine(RuleBasedStateMachine):
         self,
         channels: list[str],
         last_id: bytes | None,
-        framing: Framing,
+        framed: Framed,
         script: Script,
         untold: dict[str, set[int]],
     ) -> None:
@@ -264,7 +318,8 @@ class HubMachine(RuleBasedStateMachine):
             return
         carried = {channel: untold[channel] for channel in followed(channels) if channel in untold}
         ledger = self._ledger(followed(channels), last_id, carried)
-        stream = Stream(self, channels, framing, script, ledger)
+        framing, number = framed
+        stream = Stream(self, channels, framing, script, ledger, self.carriers[number])
         subscriber = self.hub.subscribe(stream, framing, channels, last_id)
         stream.last_id = last_id
         stream.opened(subscriber, self.hub.opening_position(subscriber))
@@ -320,7 +375,7 @@ class HubMachine(RuleBasedStateMachine):
         if stream is not None:
             self._leave(stream)
             snapshot = stream.snapshots[max(0, len(stream.snapshots) - 1 - uncut // 3)]
-            self._open(stream.channels, snapshot.last_id, stream.framing, script, snapshot.untold)
+            self._open(stream.channels, snapshot.last_id, stream.framed, script, snapshot.untold)
 
     @rule(seconds=st.integers(1, 25))
     def pass_time(self, seconds: int) -> None:
@@ -380,8 +435,8 @@ class HubMachine(RuleBasedStateMachine):
         assert not self.hub.log._memo_bytes
         for group in self.hub._groups.values():
             assert all(lane.members and not lane.queued for lane in group.lanes)
-            assert sum(len(lane.members) for lane in group.lanes) == group.size
-            half_empty = [e for e in group.lanes if len(e.members) * 2 <= group.lane_size]
+            assert sum(lane.streams for lane in group.lanes) == group.size
+            half_empty = [lane for lane in group.lanes if lane.cost * 2 <= group.lane_size]
             assert len(half_empty) <= 1
             assert all(lane is group.open for lane in half_empty)
 
@@ -431,7 +486,7 @@ class HubMachine(RuleBasedStateMachine):
             case "change":
                 self._change(stream, action.channels)
             case "join":
-                self._open(action.channels, None, writing.framing, {}, {})
+                self._open(action.channels, None, writing.framed, {}, {})
             case "publish":
                 self.publish(action.publishings)
             case _:
@@ -522,17 +577,27 @@ class HubMachine(RuleBasedStateMachine):
             }
             if subscriber.lane is not None:
                 assert not subscriber.paused
-                assert isinstance(subscriber.lane, Lane)
                 self._check_standing(subscriber, subscriber.lane)
             else:
                 assert subscriber.queued or subscriber.paused
 
-    def _check_standing(self, subscriber: Subscriber, lane: Lane) -> None:
+    def _check_standing(self, subscriber: Subscriber, standing_in: Lane | Bundle) -> None:
+        assert standing_in.members[subscriber.slot] is subscriber
+        lane = standing_in.base
+        if isinstance(standing_in, Bundle):
+            assert lane.members[standing_in.slot] is standing_in
+            assert lane.bundles[standing_in.bundler] is standing_in
+            assert standing_in.bundler is subscriber.sink.bundler
+            shared = standing_in._shared
+            assert isinstance(shared, Shared)
+            assert Counter(map(id, shared.streams)) == Counter(
+                id(member.sink) for member in standing_in.members
+            )
         group = subscriber.group
         assert group is lane.group
         assert lane in group.lanes
-        assert lane.members[subscriber.slot] is subscriber
         assert len(lane.members) <= group.lane_size
+        assert lane.streams == sum(1 for _ in lane)
         assert not lane.visiting
         assert all(c.window.newest <= max(subscriber.place, lane.place) for c in subscriber.beside)
         woken = lane.queued or any(channel.queued for channel in group.channels)

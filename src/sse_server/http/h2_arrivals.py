@@ -46,6 +46,11 @@ class Arrivals:
         self.bytes = 0  # of all of them
 
     @property
+    def has_bodies(self) -> bool:
+        """Whether any is arriving."""
+        return bool(self._arriving)
+
+    @property
     def oldest(self) -> float | None:
         """Since when the oldest has been arriving."""
         return min((arriving.since for arriving in self._arriving.values()), default=None)

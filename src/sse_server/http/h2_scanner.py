@@ -72,8 +72,11 @@ class FrameScanner:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether something has begun and is not whole: the preface, a frame, a header block."""
-        return bool(self._preface or self._buffer or self._block)
+        """Whether something has begun and is not whole: the preface, a frame, a header block.
+
+        The preface is whole with its SETTINGS (RFC 9113 section 3.4).
+        """
+        return bool(self._buffer or self._block or not self.counts[SETTINGS])
 
     @property
     def held_bytes(self) -> int:

@@ -86,6 +86,11 @@ class Http2:
         return self._scanner.is_waiting
 
     @property
+    def has_bodies(self) -> bool:
+        """Whether bodies are coming."""
+        return self._arrivals.has_bodies
+
+    @property
     def progress(self) -> int:
         """Goes up with all that has come to its end."""
         return self._scanner.progress

@@ -32,7 +32,7 @@ class Http2Connection(asyncio.Protocol):
     """Reads requests, has them answered, and carries streams: its machine's `Carrier`."""
 
     __slots__ = ("_answers", "_holds", "_lingers", "_machine", "_scheduled", "_site", "_transport",
-                 "_unread", "_watch", "deadline", "unsent", "write")  # fmt: skip
+                 "_watch", "deadline", "unsent", "write")  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, site: Site) -> None:
         """`begin` takes the transport from whose it was."""
@@ -42,7 +42,6 @@ class Http2Connection(asyncio.Protocol):
         self.unsent: Callable[[], int] = transport.get_write_buffer_size
         self._machine = Http2(site.http2, site.http1, site.date, site.loop.time, self)
         self._answers = Http2Answers(self._machine, site, transport)
-        self._unread: dict[Http2Stream, int] = {}  # answers, and how much was taken when looked at
         self._scheduled = False  # the next turn is asked for
         self._lingers = False  # the last is sent
         self._holds = False  # the site counts bytes for it
@@ -60,9 +59,9 @@ class Http2Connection(asyncio.Protocol):
         self._machine.begin()
         if site.draining:
             self.close_when_idle()
+        self._set_deadline()
         if received:
             self.data_received(received)
-        self._set_deadline()
 
     @property
     def streams(self) -> list[Http2Stream]:
@@ -79,6 +78,7 @@ class Http2Connection(asyncio.Protocol):
         site.handshakes.end(self)
         self._answers.cancel()
         self._machine.close()
+        self._watch.end()
         self._count_held()
         site.left()
 
@@ -157,7 +157,8 @@ class Http2Connection(asyncio.Protocol):
             self._finish()
             return
         machine.refuse_slow_bodies(took_too_long(), now - options.body_timeout_seconds)
-        self._drop_unread()
+        for stream in watch.unread(now, machine, options):
+            stream.abort(CloseReason.SLOW)
         self._count_held()
         if not machine.flow.streams and watch.is_idle(now, options):
             if machine.is_settled or watch.drains:
@@ -206,10 +207,11 @@ class Http2Connection(asyncio.Protocol):
             return
         is_waiting = machine.is_waiting
         self._watch.look(is_waiting=is_waiting, has_progressed=machine.progress != before)
-        if is_waiting:
-            self._set_deadline()
         if self._answers.answer():
             self._site.handshakes.end(self)
+            self._set_deadline()
+        elif is_waiting or machine.has_bodies:
+            self._set_deadline()
         self._count_held()
         self._schedule(again=more)
         self._close_if_done()
@@ -235,15 +237,6 @@ class Http2Connection(asyncio.Protocol):
         if held or self._holds:
             self._holds = held > 0
             self._site.held.count(self, held, unanswered=self._answers.are_awaited)
-
-    def _drop_unread(self) -> None:
-        """End the answers of which nothing was taken since the last look."""
-        before = self._unread
-        answers = [s for s in self._machine.flow.streams.values() if s.ends and s.rest]
-        self._unread = {stream: stream.at for stream in answers}
-        for stream in answers:
-            if before.get(stream) == stream.at and not self._watch.drains:
-                stream.abort(CloseReason.SLOW)
 
     def _set_deadline(self) -> None:
         site = self._site

@@ -55,7 +55,7 @@ class Listener:
     async def accept(self) -> None:
         """Begin to accept, or go on. Who came meanwhile has waited in the kernel's queue."""
         loop = self._site.loop
-        for sock in self._sockets:
+        for sock in () if self._closed else self._sockets:  # it may have been closed meanwhile
             # uvloop's server does so too, but keeps it to itself when it fails.
             sock.listen(BACKLOG)
             if self._accepts_itself:
