@@ -78,6 +78,7 @@ FIXED = {
     "channels in a page": "endpoints.channels.MAX_CHANNELS",
     "streams in a page, unless the query says": "endpoints.subscribers.DEFAULT_SUBSCRIBERS",
     "streams in a page": "endpoints.subscribers.MAX_SUBSCRIBERS",
+    "channels of streams in a page": "endpoints.subscribers.MAX_LISTED_CHANNELS",
     "trailers of a chunked body": "http.chunked._MAX_TRAILER_BYTES",
     "HTTP/2: a frame": "http.h2_frames.MAX_FRAME_BYTES",
     "HTTP/2: CONTINUATION frames of one header block": "http.h2_scanner.MAX_CONTINUATIONS",
@@ -98,6 +99,7 @@ BOUNDS: dict[str, tuple[str, ...]] = {
     "GET /subscribers limit": (
         "endpoints.subscribers.DEFAULT_SUBSCRIBERS",
         "endpoints.subscribers.MAX_SUBSCRIBERS",
+        "endpoints.subscribers.MAX_LISTED_CHANNELS",
     ),
     "POST /subscribers/{id}/channels add": ("endpoints.subscribe.MAX_CHANNELS",),
     "POST /subscribers/{id}/channels remove": ("endpoints.subscribe.MAX_CHANNELS",),

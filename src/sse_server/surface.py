@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sse_server.auth.anonymous import AnonymousGuard
 from sse_server.endpoints.channels import ChannelsEndpoint
+from sse_server.endpoints.client_script import ClientScriptEndpoint
 from sse_server.endpoints.control import ControlEndpoint
 from sse_server.endpoints.cors import Cors
 from sse_server.endpoints.history import HistoryEndpoint
@@ -64,6 +65,7 @@ class Surface:
             StatusEndpoint(self.unready),
             MetricsEndpoint(self.metrics.page),
             PageEndpoint(),
+            ClientScriptEndpoint(),
         ):
             endpoint.add_to(router)
         return Cors(router, options.cors, journal.origin_refused) if origins else router

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import sse_server
-from tests.conftest import Serve
+from tests.cli.command import line, running
+from tests.conftest import Serve, find_free_port
 from tests.running_server import Client
 
 # `None` in sys.modules makes its import fail as that of a package that is not installed does.
@@ -86,6 +87,21 @@ def test_it_prints_two_commands_that_show_a_first_event(serve: Serve) -> None:
     served = serve()
     assert f"curl -N http://127.0.0.1:{served.port}/events/news" in served.log()
     assert f"curl -d 'hello' http://127.0.0.1:{served.port}/events/news" in served.log()
+
+
+def test_it_serves_when_nobody_reads_what_it_prints() -> None:
+    port = find_free_port()
+    with running("serve", "--bind", f"127.0.0.1:{port}", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert line(process.stderr)  # it has started
+        with Client(socket.create_connection(("127.0.0.1", port))) as client:
+            client.get("/healthz")
+            assert client.read_answer().status == 200
+        process.terminate()
+        assert process.wait() == 0
+        assert process.stderr is not None
+        assert b"Traceback" not in process.stderr.read()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Scripted, complaint, ended, line, run, running
+from tests.cli.command import TIMEOUT_SECONDS, Scripted, complaint, ended, line, run, running
 from tests.conftest import Serve, find_free_port
 from tests.faults.proxy import Link, Passed, Proxy
 
@@ -106,6 +106,17 @@ def test_at_a_terminal_data_has_to_be_given() -> None:
     finally:
         os.close(controller)
         os.close(terminal)
+
+
+def test_data_cannot_come_from_an_input_that_is_closed() -> None:
+    result = subprocess.run(
+        ["sh", "-c", f'"{sys.executable}" -m sse_server publish news - <&-'],
+        capture_output=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith(b"sse-server: DATA: standard input is closed")
 
 
 def test_the_token_is_sent_and_never_shown() -> None:

@@ -14,7 +14,7 @@ import pytest
 from tests.cli.command import Scripted, complaint, ended, environment, line, run, running
 from tests.conftest import Serve, find_free_port
 from tests.faults.proxy import Link, Passed, Proxy
-from tests.peers.publisher import publish, wait_for_clients
+from tests.peers.publisher import end_stream, publish, wait_for_clients
 
 SOON = ("--max-wait", "0.02")
 EVENT_STREAM = {"Content-Type": "text/event-stream; charset=utf-8"}
@@ -104,6 +104,19 @@ def test_the_first_line_is_enough_for_head(serve: Serve) -> None:
         assert process.wait() == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+def test_output_that_nothing_fits_into_is_told_in_one_line(serve: Serve) -> None:
+    url = serve().url
+    publish(url, "news", "hello")
+    with (
+        Path("/dev/full").open("wb") as full,
+        running("tail", "news", "--all-since", "earliest", "--url", url, stdout=full) as process,
+    ):
+        assert process.wait() == 1
+        assert line(process.stderr) == "sse-server: input or output failed: No space left on device"
+        assert line(process.stderr) == ""
 
 
 def test_control_characters_do_not_reach_a_terminal(serve: Serve) -> None:
@@ -264,6 +277,29 @@ def test_without_reconnecting_a_clean_end_is_good_and_another_is_not(serve: Serv
         served.stop()
         assert ended(process)[0] == 0
     assert "Connection refused" in complaint(run(*arguments, served.url), 1)
+
+
+@pytest.mark.parametrize("form", ["data", "json"])
+def test_who_is_sent_away_by_an_operator_ends(serve: Serve, form: str) -> None:
+    url = serve().url
+    with running("tail", "news", "--url", url, "--format", form) as process:
+        wait_for_clients(url, "news")
+        end_stream(url, "news")
+        status, printed, said = ended(process)
+    assert (status, said) == (1, "sse-server: an operator has ended this stream\n")
+    if form == "json":
+        assert json.loads(printed)["data"]["comes_back"] is False
+    else:
+        assert printed == ""
+
+
+def test_who_is_sent_away_for_a_while_comes_back(serve: Serve) -> None:
+    url = serve().url
+    with running("tail", "news", "--url", url) as process:
+        wait_for_clients(url, "news")
+        end_stream(url, "news", retry_ms=20)
+        publish(url, "news", "while it was away")
+        assert line(process.stdout) == "while it was away"
 
 
 class Silent(Proxy):

@@ -107,6 +107,23 @@ def test_what_is_no_origin_cannot_be_configured(origin: str) -> None:
         CorsOptions(origins=(origin,))
 
 
+@pytest.mark.parametrize(
+    ("origin", "sent"),
+    [
+        ("https://app.example:443", "https://app.example"),
+        ("http://app.example:80", "http://app.example"),
+        ("https://[::1]:443", "https://[::1]"),
+    ],
+)
+def test_a_port_that_browsers_leave_out_cannot_be_configured(origin: str, sent: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        CorsOptions(origins=(origin,))
+    assert refused.value.mend == f"write {sent}"
+    CorsOptions(
+        origins=(sent, "https://app.example:80", "http://app.example:443", "https://[::443]")
+    )
+
+
 def test_a_preflight_that_is_refused_is_told_of() -> None:
     refused: list[bytes] = []
     cors = Cors(lambda _request: Response(200), OPTIONS, refused.append)

@@ -51,6 +51,25 @@ def test_the_raw_path_decides_who_answers(router: Router, path: bytes, answer: b
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "answer"),
+    [
+        (b"GET", b"/things/7", b"one"),
+        (b"DELETE", b"/things/7", b"end"),
+        (b"POST", b"/things/7/parts", b"parts"),
+    ],
+)
+def test_what_stands_in_braces_may_be_called_anything(
+    method: bytes, path: bytes, answer: bytes
+) -> None:
+    router = Router()
+    router.add(b"GET", "/things/{id}", saying(b"one"))
+    router.add(b"DELETE", "/things/{id}", saying(b"end"))
+    router.add(b"POST", "/things/{id}/parts", saying(b"parts"))
+    response = respond(router, get(path, method=method))
+    assert response.body == answer
+
+
+@pytest.mark.parametrize(
     "path", [b"/", b"/nothing", b"/event", b"/eventsx/a", b"//events", b"/%65vents"]
 )
 def test_an_address_nobody_has_is_404(router: Router, path: bytes) -> None:

@@ -51,6 +51,18 @@ def site() -> Site:
     return Site()
 
 
+@pytest.mark.parametrize(
+    ("query", "resumed"),
+    [(b"", False), (b"last_event_id=earliest", False), (b"last_event_id=e-0", True)],
+)
+def test_who_comes_with_a_position_resumes(site: Site, query: bytes, *, resumed: bool) -> None:
+    stream = site.ask(b"/events/news", query)
+    assert isinstance(stream, EventStream)
+    assert stream.resumed is resumed
+    site.follow(b"/events/news", query)
+    assert site.hub.reconnected == resumed
+
+
 def test_a_stream_begins_with_a_comment_a_time_to_wait_and_where_it_begins(site: Site) -> None:
     site.publish("one")
     openings = [site.follow(b"/events/news").bursts[0] for _ in range(32)]

@@ -3,6 +3,7 @@ import pytest
 from sse_server.core.hub import Hub
 from sse_server.core.hub_options import HubOptions
 from sse_server.core.subscriber import Subscriber
+from sse_server.endpoints import subscribers
 from sse_server.endpoints.router import Router
 from sse_server.endpoints.subscribers import MAX_SUBSCRIBERS, SubscribersEndpoint
 from sse_server.http.chunked import plain
@@ -92,6 +93,17 @@ def test_the_list_can_be_that_of_a_channel(site: Site) -> None:
     assert site.page("?channel=a")[0] == [site.name(first), site.name(both)]
     assert site.page("?channel=b")[0] == [site.name(second), site.name(both)]
     assert site.page("?channel=c")[0] == []
+
+
+def test_a_page_does_not_list_too_many_channels(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribers, "MAX_LISTED_CHANNELS", 3)
+    names = [site.name(site.join(*channels)[1]) for channels in ("ab", "c", "d", "efgh", "i")]
+    assert site.page() == (names[:2], names[1])
+    assert site.page(f"?after={names[1]}") == (names[2:3], names[2])
+    assert site.page(f"?after={names[2]}") == (names[3:4], names[3])
+    assert site.page(f"?after={names[3]}") == (names[4:], None)
 
 
 @pytest.mark.parametrize(

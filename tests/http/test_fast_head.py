@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sse_server.errors import LimitExceeded, RemoteProtocolError
-from sse_server.http import request_head
+from sse_server.http import fast_head, request_head
 from sse_server.http.fast_head import ParsedHead, parse_canonical
 from sse_server.http.request import Request
 from sse_server.http.request_head import HeadLimits, read_head
@@ -58,6 +58,36 @@ def test_no_h11_connection_is_made_for_a_canonical_head(monkeypatch: pytest.Monk
         read(new_machine(), [raw])
     with pytest.raises(AttributeError):
         read(new_machine(), [head(b"X:not canonical")])
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_field_is_read_once_and_the_same_again(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fast_head, "_known_fields", {})
+    first = parse_canonical(HEADS[name])
+    read_again = []
+
+    def read_field(line: bytes) -> tuple[bytes, bytes]:
+        read_again.append(line)
+        return first_read(line)
+
+    first_read = fast_head._read_field
+    monkeypatch.setattr(fast_head, "_read_field", read_field)
+    assert parse_canonical(HEADS[name]) == first
+    assert all(line.lower().startswith((b"cookie", b"authorization")) for line in read_again)
+
+
+def test_known_fields_are_within_bounds_and_none_says_who_a_client_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known: dict[bytes, tuple[bytes, bytes]] = {}
+    monkeypatch.setattr(fast_head, "_known_fields", known)
+    parse_canonical(head(b"Authorization: Bearer a", b"cookie: a=b", b"X: " + b"a" * 300))
+    assert list(known) == [b"Host: a"]
+    for number in range(3_000):
+        assert parse_canonical(head(b"X: %d" % number)) is not None
+        assert len(known) <= fast_head._MAX_KNOWN_FIELDS
 
 
 @pytest.mark.parametrize("name", HEADS)

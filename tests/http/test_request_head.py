@@ -1,10 +1,13 @@
 import time
+from dataclasses import replace
 
 import pytest
 
+from sse_server.http import request_head
 from sse_server.http.http1 import Http1Options
-from sse_server.http.request_head import NOT_HTTP
-from tests.http.exchange import accepted, head, new_machine, read, refused
+from sse_server.http.request import Request
+from sse_server.http.request_head import NOT_HTTP, read_head
+from tests.http.exchange import OPTIONS, accepted, head, new_machine, read, refused
 
 
 def post(*fields: bytes, body: bytes = b"", line: bytes = b"POST / HTTP/1.1") -> bytes:
@@ -391,3 +394,44 @@ def test_no_head_within_the_limits_takes_long_to_read(filling: bytes) -> None:
         read(new_machine(), [raw])
         best = min(best, time.perf_counter() - begun)
     assert best < 0.02  # 50 ms is what one connection may cost in all
+
+
+# --- heads that come again ---
+
+
+def test_a_head_that_announces_a_body_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = post(b"X-Once: 1", b"Content-Length: 2")
+    first = accepted(raw + b"ab")
+    monkeypatch.delattr(request_head, "parse_canonical")
+    again = read(new_machine(), [raw + b"cd"])
+    assert isinstance(again, Request)
+    assert again == replace(first, body=b"cd")
+    with pytest.raises(NameError):
+        read(new_machine(), [post(b"X-Once: 2", b"Content-Length: 2") + b"ab"])
+
+
+def test_a_head_that_comes_again_is_held_against_the_limits_of_its_connection() -> None:
+    raw = post(b"X: " + b"a" * 200, b"Content-Length: 2", body=b"ab")
+    accepted(raw)
+    assert refused(raw, Http1Options(max_field_bytes=100)).status == 431
+    accepted(raw)
+
+
+def test_a_head_that_is_refused_is_refused_again() -> None:
+    raw = post(b"Content-Length: 2", b"Transfer-Encoding: chunked")
+    accepted(post(b"Content-Length: 2", body=b"ab"))
+    for _ in range(3):
+        assert refused(raw).status == 400
+
+
+def test_heads_that_come_again_are_kept_within_bounds() -> None:
+    known = request_head._known
+    for number in range(2 * request_head._MAX_KNOWN_HEADS):
+        read_head(post(b"X: %d" % number, b"Content-Length: 1"), OPTIONS)
+        assert len(known) <= request_head._MAX_KNOWN_HEADS
+    assert max(map(len, known)) < 100
+    long = post(b"X: " + b"a" * request_head._MAX_KNOWN_HEAD_BYTES, b"Content-Length: 1")
+    read_head(long, OPTIONS)
+    read_head(head(b"X: without a body"), OPTIONS)
+    assert long not in known
+    assert head(b"X: without a body") not in known

@@ -69,6 +69,32 @@ def test_an_idle_connection_is_closed_silently(start_server: StartServer) -> Non
         assert SHORT - 0.05 < time.monotonic() - begun < SHORT + 1.0
 
 
+def test_idle_connections_give_way_when_others_wait(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sse_server.net.site._SPARED_IDLE_SECONDS", 0.1)
+    running = start_server(_options(ConnectionOptions(max_connections=2)))
+    with running.subscriber() as stream, running.client() as idle, running.client() as waits:
+        idle.get("/healthz")
+        assert idle.read_answer().status == 200
+        waits.get("/healthz")
+        assert idle.read_to_end() == b""
+        assert waits.read_answer().status == 200
+        running.publish("news", "one")
+        assert stream.read_events(1) == ["one"]
+
+
+def test_an_idle_connection_has_a_while_to_go_on_when_others_wait(
+    start_server: StartServer,
+) -> None:
+    running = start_server(_options(ConnectionOptions(max_connections=1)))
+    with running.client() as idle, running.client():
+        for _ in range(3):
+            idle.get("/healthz")
+            assert idle.read_answer().status == 200
+            time.sleep(SHORT)
+
+
 def test_a_stream_has_no_deadline(start_server: StartServer) -> None:
     running = start_server(
         _options(ConnectionOptions(head_timeout_seconds=0.1, idle_timeout_seconds=0.1))

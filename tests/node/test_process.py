@@ -40,6 +40,11 @@ def test_it_announces_when_it_listens_and_returns_when_it_is_told_to_stop() -> N
     assert announced[0].startswith("127.0.0.1:")
 
 
+def test_it_starts_nothing_where_nobody_could_connect() -> None:
+    with pytest.raises(ConfigurationError, match="nobody could connect"):
+        serve(ServerOptions(bind=()), lambda _server: pytest.fail("it listens"))
+
+
 def test_it_starts_nothing_with_options_that_it_cannot_serve_with() -> None:
     begun = time.monotonic()
     threads = threading.active_count()

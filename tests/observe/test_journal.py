@@ -78,6 +78,31 @@ def test_what_a_client_sent_begins_no_line(caplog: pytest.LogCaptureFixture) -> 
     assert "secret" not in str([record.__dict__ for record in caplog.records])
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        b"https://a.example/?token=secret",
+        b"https://user:secret@a.example",
+        b"https://a#secret",
+        b"",
+    ],
+)
+def test_what_is_no_origin_is_not_written_as_one(
+    origin: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    Journal().origin_refused(origin)
+    assert caplog.records[0].__dict__["origin"] == "malformed"
+    assert "secret" not in str(caplog.records[0].__dict__)
+
+
+@pytest.mark.parametrize(
+    "origin", ["null", "https://a.example:8443", "moz-extension://6f-1", "http://[::1]:80"]
+)
+def test_an_origin_is_written_as_it_came(origin: str, caplog: pytest.LogCaptureFixture) -> None:
+    Journal().origin_refused(origin.encode())
+    assert caplog.records[0].__dict__["origin"] == origin
+
+
 def test_gaps_are_told_when_they_are_taken_away(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench(news=ChannelOptions(max_frames=1))
     readers = [bench.pause("news")[1] for _ in range(100)]

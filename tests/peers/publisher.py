@@ -1,4 +1,4 @@
-"""The side of a test that the peers do not see: publishes, and sees who follows."""
+"""The side of a test that the peers do not see: publishes, sees who follows, and ends it."""
 
 import json
 import time
@@ -39,3 +39,15 @@ def wait_for_clients(url: str, channel: str, count: int = 1) -> None:
     while (found := clients(url, channel)) != count:
         assert time.monotonic() < deadline, f"{found} streams follow {channel}, not {count}"
         time.sleep(0.02)
+
+
+def end_stream(url: str, channel: str, *, retry_ms: int | None = None) -> None:
+    """End the only stream that follows a channel."""
+    address = f"{url}/subscribers?channel={channel}"
+    with urllib.request.urlopen(address, timeout=ANSWER_TIMEOUT_SECONDS) as answer:
+        (stream,) = json.load(answer)["subscribers"]
+    query = "" if retry_ms is None else f"?retry={retry_ms}"
+    request = urllib.request.Request(
+        f"{url}/subscribers/{stream['subscriber']}{query}", method="DELETE"
+    )
+    urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_SECONDS).close()

@@ -13,6 +13,7 @@ outsiders can still come in by three ways, and a request that shows signs of one
 
 import re
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from sse_server.errors import ConfigurationError, Forbidden, quoted
@@ -146,6 +147,7 @@ class AnonymousGuard:
             self._foreign(origin)
 
 
+@lru_cache(maxsize=64)  # a machine has few names
 def _is_own_host(host: bytes) -> bool:
     """Whether the Host field, with or without a port, names this machine."""
     if _USUAL_HOST.fullmatch(host):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sse_server.cli.exits import EXIT_OK, EXIT_USAGE
+from sse_server.cli.ending import exit_code
+from sse_server.cli.exits import EXIT_USAGE
 from sse_server.cli.sources import print_findings, sources_of
 
 if TYPE_CHECKING:
@@ -42,10 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
         print_findings(error)
         return EXIT_USAGE
     if arguments.show:
-        print(effective_toml(reading), end="")
+        text = effective_toml(reading)
     else:
         count = len(reading.given)
         settings = "1 setting" if count == 1 else f"{count} settings"
         where = "the environment" if reading.file is None else f"{reading.file} and the environment"
-        print(f"{where} can be served with: {settings}")
-    return EXIT_OK
+        text = f"{where} can be served with: {settings}\n"
+    return exit_code(partial(print, text, end="", flush=True))

@@ -38,8 +38,15 @@ def exit_code(command: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read, as `head` does, has enough. What is still buffered has to go somewhere, or
-        # the interpreter complains when it flushes it at its end.
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (no file of ours)
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        drop_output()  # whoever read, as `head` does, has enough
+    except OSError as error:  # a full disk behind `>`, a folder behind `<`
+        drop_output()
+        say(f"input or output failed: {error.strerror or error}")
+        return EXIT_FAILURE
     return EXIT_OK
+
+
+def drop_output() -> None:
+    """Print into nothing from here on: what is buffered would fail again at the process's end."""
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (no file of ours)
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

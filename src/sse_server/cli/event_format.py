@@ -11,7 +11,7 @@ from sse_server.cli.printable import printable, printable_json
 if TYPE_CHECKING:
     from sse_server.wire.parser import StreamEvent
 
-OWN_TYPES = frozenset(("gap", "server-shutdown", "token-expired"))
+OWN_TYPES = frozenset(("gap", "server-shutdown", "stream-ended", "token-expired"))
 """Events of the server itself, which say something of the stream."""
 
 
@@ -53,6 +53,11 @@ def notice(event: StreamEvent) -> str:
     lost = data.get("lost")
     number = "an unknown number of" if lost is None else str(lost)
     return f"gap: {number} events of {names} are missing before this ({data.get('reason')})"
+
+
+def is_final(event: StreamEvent) -> bool:
+    """Whether the server has said that the client is to stay away."""
+    return event.type == "stream-ended" and own_data(event).get("comes_back") is False
 
 
 def own_data(event: StreamEvent) -> dict[str, Any]:

@@ -98,7 +98,13 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ConfigurationError(
             setting="--lines", problem="reads standard input", mend="leave DATA out"
         )
-    if arguments.data is None and (sys.stdin is None or sys.stdin.isatty()):
+    if sys.stdin is None and arguments.data in {None, _STDIN}:
+        raise ConfigurationError(
+            setting="DATA",
+            problem="standard input is closed",
+            mend="name the data, or a file: < FILE",
+        )
+    if arguments.data is None and sys.stdin.isatty():
         raise ConfigurationError(
             setting="DATA", problem="is missing", mend="write - to type it, up to Ctrl-D"
         )

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from sse_server._version import __version__
+from sse_server.cli.ending import drop_output
 from sse_server.cli.exits import EXIT_OK, EXIT_USAGE
 from sse_server.cli.sources import print_findings, sources_of
 
@@ -79,7 +80,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _announce(server: Server) -> None:
-    """Say where it serves, and show the way to a first event."""
+    """Say where it serves, and show the way to a first event; serve even if nobody reads it."""
+    try:
+        _print_first_steps(server)
+    except OSError:
+        drop_output()
+
+
+def _print_first_steps(server: Server) -> None:
     for address in server.addresses:
         if address.startswith("unix:"):
             option, base = f"--unix-socket {address.removeprefix('unix:')} ", "http://localhost"

@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sse_server.cli.ending import exit_code, say
+from sse_server.cli.ending import CommandFailed, exit_code, say
 from sse_server.cli.server_url import add_url, server_url, token
 from sse_server.errors import ConfigurationError
 from sse_server.wire.channel_name import check_channel
@@ -124,13 +124,25 @@ class Printer:
         self._left = math.inf if count is None else count
 
     def is_done_with(self, events: list[StreamEvent], last_event_id: str) -> bool:
-        """Print them; whether that is the end. `last_event_id`: where the stream stands now."""
-        from sse_server.cli.event_format import OWN_TYPES  # noqa: PLC0415 (needs orjson)
+        """Print them; whether that is the end. `last_event_id`: where the stream stands now.
+
+        Raises:
+            CommandFailed: an operator has sent us away.
+        """
+        from sse_server.cli.event_format import (  # noqa: PLC0415 (needs orjson)
+            OWN_TYPES,
+            is_final,
+            notice,
+        )
 
         for event in events:
             is_own = event.type in OWN_TYPES
             if not is_own and self._until and self._until.is_passed(event.last_event_id):
                 return True
+            if is_own and is_final(event):
+                if not self._is_data:
+                    self._print(event, is_own=is_own)
+                raise CommandFailed(notice(event))
             self._print(event, is_own=is_own)
             self._left -= not is_own
             if self._left <= 0:

@@ -247,7 +247,7 @@ class Hub:
     ) -> None:
         """Give it its group, and a lane when it has everything; `told`: the id it was sent last."""
         shared, subscriber.beside = arrange(followed, self._combinations, self.options.beside_limit)
-        names = tuple(channel.window.name for channel in shared)
+        names = tuple([channel.window.name for channel in shared])
         key = GroupKey(names, framing, tells_positions)
         group = self._groups.get(key)
         if group is None:

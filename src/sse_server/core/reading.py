@@ -44,7 +44,7 @@ class Reading:
 
 def count(windows: Sequence[Window], place: int) -> int:
     """Frames that were ever appended up to `place`; those evicted beyond it count as well."""
-    return sum(window.count(place) for window in windows if window.options.is_counted)
+    return sum([window.count(place) for window in windows if window.options.is_counted])
 
 
 def known_count(windows: Sequence[Window], place: int) -> int:

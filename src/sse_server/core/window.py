@@ -160,8 +160,10 @@ class Window:
         self.newest = offset
         self.longest = max(self.longest, size)
         options = self.options
-        while len(self) > 1 and (len(self) > options.max_frames or self.bytes > options.max_bytes):
+        held = len(self.offsets) - self.head
+        while held > 1 and (held > options.max_frames or self.bytes > options.max_bytes):
             self.evict()
+            held -= 1
         return self.bytes - before
 
     def evict(self) -> int:

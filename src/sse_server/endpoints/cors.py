@@ -16,6 +16,7 @@ from sse_server.http.response import Answer, Endpoint, EventStream, Response
 from sse_server.options import RELOADABLE, Options
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-_\[\]:]+")
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 _VARY = (b"vary", b"Origin")
 _PREFLIGHT: Headers = (
     (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE"),
@@ -46,6 +47,13 @@ class CorsOptions(Options):
                     setting="CorsOptions.origins",
                     problem=f"{quoted(origin)} is no origin",
                     mend="write each as a browser sends it, for example https://app.example",
+                )
+            port = _USUAL_PORTS[origin.partition(":")[0]]
+            if origin.endswith(port):
+                raise ConfigurationError(
+                    setting="CorsOptions.origins",
+                    problem=f"{quoted(origin)} has the port that browsers leave out",
+                    mend=f"write {origin.removesuffix(port)}",
                 )
 
 

@@ -7,11 +7,9 @@ event brings stays text.
 import base64
 import hashlib
 import re
-from importlib import resources
 
+from sse_server.endpoints.file import File, read
 from sse_server.endpoints.router import Router
-from sse_server.http.request import Request
-from sse_server.http.response import Response
 
 _STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
@@ -20,27 +18,16 @@ _SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 class PageEndpoint:
     """Shows the page."""
 
-    __slots__ = ("_response",)
-
-    def __init__(self) -> None:
-        """Read the page once."""
-        html = resources.files("sse_server.endpoints").joinpath("page.html").read_bytes()
-        headers = (
-            (b"content-type", b"text/html; charset=utf-8"),
-            (b"cache-control", b"no-cache"),
-            (b"content-security-policy", _policy(html)),
-            (b"referrer-policy", b"no-referrer"),
-            (b"x-content-type-options", b"nosniff"),
-        )
-        self._response = Response(200, headers, html)
+    __slots__ = ()
 
     def add_to(self, router: Router) -> None:
         """Take `/`."""
-        router.add(b"GET", "/", self)
-
-    def __call__(self, _request: Request) -> Response:
-        """`GET /`."""
-        return self._response
+        html = read("page.html")
+        headers = (
+            (b"content-security-policy", _policy(html)),
+            (b"referrer-policy", b"no-referrer"),
+        )
+        router.add(b"GET", "/", File(html, b"text/html; charset=utf-8", headers))
 
 
 def _policy(html: bytes) -> bytes:

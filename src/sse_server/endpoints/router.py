@@ -80,7 +80,7 @@ class Router:
             return self._refusal(request, error)
         if answer.__class__ is Response:
             return answer
-        if isinstance(answer, Response | EventStream):
+        if isinstance(answer, (Response, EventStream)):
             return _without_stream(answer) if request.method == b"HEAD" else answer
         return self._later(answer, request)
 

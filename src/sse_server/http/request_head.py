@@ -34,6 +34,8 @@ _ABSOLUTE_FORM = re.compile(rb"(?i:https?)://([^/?#]*)(/[^?#]*)?(?:\?([^#]*))?")
 _MAX_LENGTH_DIGITS = 19  # all that fit in 64 bits
 _WORDS_OF_A_REQUEST_LINE = 3
 _WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
+_MAX_KNOWN_HEADS = 512
+_MAX_KNOWN_HEAD_BYTES = 2_048  # 3 MB for all of them, with what was read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,12 @@ class RequestHead(NamedTuple):
     close: bool
     """The client takes no second answer on this connection."""
     expects_continue: bool
+
+
+# Heads that announce a body, as they were read: a publisher sends the same one with each event, and
+# reading it is most of what a request costs. Those without a body begin streams: one each, and with
+# cookies and ids of their own no two are the same.
+_known: dict[bytes, tuple[HeadLimits, RequestHead]] = {}
 
 
 def refuse(message: str, status: int = 400, code: str = "bad-request") -> NoReturn:
@@ -95,6 +103,18 @@ def read_head(head: bytes, limits: HeadLimits) -> RequestHead:
         RemoteProtocolError: it is malformed, ambiguous, or asks for what no HTTP/1.1 server does.
         LimitExceeded: it is too large.
     """
+    known = _known.get(head)
+    if known is not None and known[0] is limits:
+        return known[1]
+    read = _read(head, limits)
+    if read.length != 0 and len(head) <= _MAX_KNOWN_HEAD_BYTES:
+        if len(_known) >= _MAX_KNOWN_HEADS:
+            _known.clear()  # those in use are back with their next request
+        _known[head] = limits, read
+    return read
+
+
+def _read(head: bytes, limits: HeadLimits) -> RequestHead:
     _check_limits(head, limits)
     parsed = parse_canonical(head) or _parse_any(head)
     method, target, version, headers, fields = parsed

@@ -7,13 +7,13 @@ decides what is waited for and how long; the site's timer looks at `deadline`.
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, cast
 
-from sse_server.errors import InternalError, RequestError
+from sse_server.errors import RequestError
 from sse_server.http.h2_frames import PREFACE
 from sse_server.http.http1 import Http1, Phase
-from sse_server.http.response import EventStream, Response, error_response
+from sse_server.http.response import EventStream, Response
+from sse_server.net.asking import ask, wait_for
 from sse_server.net.closing import close_gently, took_too_long
 from sse_server.net.held import TooMuchHeld
 from sse_server.net.http2_connection import Http2Connection
@@ -23,11 +23,8 @@ from sse_server.wire.flow import CloseReason
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-    from sse_server.http.request import Request
     from sse_server.http.response import Answer
     from sse_server.net.site import Site
-
-logger = logging.getLogger(__name__)
 
 # Of one connection that pipelines, before the loop looks at the others, and before it is seen
 # whether the client takes its answers: pages of history are large.
@@ -57,6 +54,11 @@ class Connection(asyncio.Protocol):
         self._body_bytes = 0  # of the request in hand
         self._watched = Phase.IDLE
         self.deadline = site.loop.time() + site.options.head_timeout_seconds
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is between two requests."""
+        return self._machine.phase is Phase.IDLE and self not in self._site.handshakes
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Transport: here it is."""
@@ -128,10 +130,9 @@ class Connection(asyncio.Protocol):
 
     def close_when_idle(self) -> None:
         """Drain: end it, at once between requests, else with the answer to what is being sent."""
-        phase = self._machine.phase
-        if phase is Phase.IDLE and self not in self._site.handshakes:
+        if self.is_idle:
             self._transport.close()
-        elif phase in (Phase.IDLE, Phase.HEAD, Phase.BODY):
+        elif self._machine.phase in (Phase.IDLE, Phase.HEAD, Phase.BODY):
             # Who has not sent anything yet is about to, and would see a reset.
             soon = self._site.loop.time() + self._site.options.linger_seconds
             self.deadline = min(self.deadline, soon)
@@ -163,7 +164,7 @@ class Connection(asyncio.Protocol):
 
     def _serve(self) -> None:
         """Answer what has arrived, one turn's worth of it."""
-        machine = self._machine
+        machine, site = self._machine, self._site
         if self._task is not None or self._stalled or self._scheduled:
             return
         output: list[bytes] = []
@@ -178,10 +179,15 @@ class Connection(asyncio.Protocol):
                 self._give_up(error, output)
                 return
             if request is None:
+                output.append(machine.take_output())
                 break
-            answer = self._answer(request)
+            site.handshakes.end(self)
+            self._body_bytes = len(request.body)
+            answer = ask(site, request)
             if isinstance(answer, Response):
                 output.append(machine.respond(answer, close=self._site.draining))
+                if machine.phase is Phase.IDLE:  # nothing has come behind it: nearly always
+                    break
                 room -= len(output[-1])
             elif isinstance(answer, EventStream):
                 self._open(answer, output)
@@ -191,21 +197,7 @@ class Connection(asyncio.Protocol):
                 break
         else:
             self._next_turn()
-        output.append(machine.take_output())
         self._write(b"".join(output))
-
-    def _answer(self, request: Request) -> Answer | Awaitable[Answer]:
-        """What the endpoint says."""
-        site = self._site
-        site.handshakes.end(self)
-        self._body_bytes = len(request.body)
-        if self._body_bytes and site.held.is_full:
-            return self._failed(TooMuchHeld(), request)
-        try:
-            return site.endpoint(request)
-        except Exception:
-            logger.exception("a request could not be answered")
-            return self._failed(InternalError(), request)
 
     def _next_turn(self) -> None:
         """There may be more to answer: let the others of the loop have their turn first."""
@@ -270,20 +262,12 @@ class Connection(asyncio.Protocol):
         self._site.journal.refused(error)
         self._finish(b"".join((*output, self._machine.refuse(error))))
 
-    def _failed(self, error: RequestError, request: Request | None = None) -> Response:
-        """The answer where no endpoint gives one."""
-        self._site.journal.refused(error, request)
-        return error_response(error)
-
     async def _answer_later(self, later: Awaitable[Answer]) -> None:
         try:
-            answer = await later
+            answer = await wait_for(self._site, later)
         except asyncio.CancelledError:  # the client is gone, or whoever was to answer gave up
             self._transport.abort()
             raise
-        except Exception:
-            logger.exception("a request could not be answered")
-            answer = self._failed(InternalError())
         self._task = None
         if self._transport.is_closing():
             return

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
-from sse_server.errors import InternalError
-from sse_server.http.response import EventStream, Response, error_response
-from sse_server.net.held import TooMuchHeld
+from sse_server.http.response import EventStream, Response
+from sse_server.net.asking import ask, wait_for
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from sse_server.errors import RequestError
     from sse_server.http.h2_stream import Http2Stream
     from sse_server.http.http2 import Http2
-    from sse_server.http.request import Request
     from sse_server.http.response import Answer
     from sse_server.net.site import Site
-
-logger = logging.getLogger(__name__)
 
 _ANSWER_BYTES = 1024 * 1024  # that one client does not take: then its requests wait
 
@@ -55,7 +49,7 @@ class Http2Answers:
                 break
             answered = True
             stream, request = one
-            answer = self._ask(request)
+            answer = ask(self._site, request)
             if isinstance(answer, (Response, EventStream)):
                 self._respond(stream, answer)
             else:
@@ -67,17 +61,6 @@ class Http2Answers:
         """Nobody waits for them any more."""
         for task in self._tasks or ():
             task.cancel()
-
-    def _ask(self, request: Request) -> Answer | Awaitable[Answer]:
-        """What the endpoint says."""
-        site = self._site
-        if request.body and site.held.is_full:
-            return self._failed(TooMuchHeld(), request)
-        try:
-            return site.endpoint(request)
-        except Exception:
-            logger.exception("a request could not be answered")
-            return self._failed(InternalError(), request)
 
     def _respond(self, stream: Http2Stream, answer: Answer) -> None:
         if isinstance(answer, Response):
@@ -93,11 +76,6 @@ class Http2Answers:
         if site.draining:
             stream.end(CloseReason.DRAINED)
 
-    def _failed(self, error: RequestError, request: Request | None = None) -> Response:
-        """The answer where no endpoint gives one."""
-        self._site.journal.refused(error, request)
-        return error_response(error)
-
     def _await(self, stream: Http2Stream, later: Awaitable[Answer]) -> None:
         task = self._site.loop.create_task(self._answer_later(stream, later))
         if self._tasks is None:
@@ -108,14 +86,11 @@ class Http2Answers:
 
     async def _answer_later(self, stream: Http2Stream, later: Awaitable[Answer]) -> None:
         try:
-            answer = await later
+            answer = await wait_for(self._site, later)
         except asyncio.CancelledError:  # the client is gone, or whoever was to answer gave up
             if stream.is_open:
                 stream.abort(CloseReason.LOST)
             raise
-        except Exception:
-            logger.exception("a request could not be answered")
-            answer = self._failed(InternalError())
         stream.cancel = None
         if stream.is_open and not self._transport.is_closing():
             self._machine.flow.collect()

@@ -68,6 +68,11 @@ class Http2Connection(asyncio.Protocol):
         """Event streams that are open."""
         return [s for s in self._machine.flow.streams.values() if s.source is not None]
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is between two requests."""
+        return not self._machine.flow.streams and self not in self._site.handshakes
+
     # --- transport --------------------------------------------------------------------------------
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)

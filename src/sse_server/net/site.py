@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from sse_server.net.tls_handshake import TlsHandshake
 
 
+_SPARED_IDLE_SECONDS = 5.0  # when others wait for a place: a publisher's next event may come
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionOptions(Options):
     """How long a client may take, and how much it may send where nothing is due."""
@@ -42,7 +45,7 @@ class ConnectionOptions(Options):
     """From the end of the head to the end of the body. Sending slowly does not stretch it."""
     idle_timeout_seconds: Annotated[float, Bounds(0.01, 3_600), RELOADABLE] = 75.0
     """Between requests. Longer than the 60 s for which common load balancers keep a connection, so
-    that they and not we close it first."""
+    that they and not we close it first. 5 s at most while all connections are taken."""
     linger_seconds: Annotated[float, Bounds(0, 60), RELOADABLE] = 2.0
     """After a refusal, what the client still sends is read and dropped for so long: closing at once
     would reset the connection, and the answer might not arrive (RFC 9112 section 9.6)."""
@@ -200,7 +203,19 @@ class Site:
         now = self.loop.time()
         for connection in [c for c in self.connections if c.deadline <= now]:
             connection.time_out()
+        if self.is_full:
+            idle_since = now - _SPARED_IDLE_SECONDS
+            self._close_idle(idle_since + self.options.idle_timeout_seconds)
         self.handshakes.sweep(crowded=self.is_full)
+
+    def _close_idle(self, deadline: float) -> None:
+        """Make room: close the connections that stand between two requests, up to a deadline.
+
+        Any server may close those at any time, and their clients try again; who waits in the
+        kernel has had no answer at all.
+        """
+        for connection in [c for c in self.connections if c.deadline <= deadline and c.is_idle]:
+            connection.close_when_idle()
 
     def abort(self) -> None:
         """End all connections now; they are gone when the loop has come round."""

@@ -27,6 +27,7 @@ class TlsHandshake(asyncio.Protocol):
     __slots__ = ("_site", "_task", "_tls", "deadline")
 
     streams = ()
+    is_idle = False
 
     def __init__(self, site: Site, tls: Tls, sock: socket.socket) -> None:
         """`sock` has been accepted, and is the handshake's from here on."""

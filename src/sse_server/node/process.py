@@ -10,6 +10,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from sse_server.errors import ConfigurationError
 from sse_server.node.activation import inherited_sockets
 from sse_server.node.notify import Manager
 from sse_server.node.pulse import Pulse
@@ -45,7 +46,14 @@ def serve(
     """
     # Whoever sees that it listens may send one, before there is a handler: it waits for that.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    server = Server(options, sockets=inherited_sockets(os.environ))
+    sockets = inherited_sockets(os.environ)
+    if not sockets and not options.bind:
+        raise ConfigurationError(
+            setting="ServerOptions.bind",
+            problem="is empty, so nobody could connect",
+            mend="name an address, such as 127.0.0.1:8000, or leave it out",
+        )
+    server = Server(options, sockets=sockets)
     gc.set_threshold(*_GC_THRESHOLDS)
     with contextlib.closing(Manager.of(os.environ)) as manager:
         _run(_serve(server, manager, announce, reload))

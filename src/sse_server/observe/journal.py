@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,6 +77,9 @@ class Line:
 
 
 _MAX_TEXT = 200  # of a path or an origin
+_ORIGIN = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]+|null")
+_MALFORMED = "malformed"
+_MEND_MALFORMED = "nothing is to be done: no browser sends this"
 _MEND_NULL = "serve the page from an origin of its own: null is every sandboxed page and file"
 
 LEFT_OUT = "lines left out"
@@ -192,6 +196,9 @@ class Journal:
     def origin_refused(self, origin: bytes) -> None:
         """A browser will not let a page of `origin` have its answer."""
         if self._origin.is_due():
+            if not _ORIGIN.fullmatch(origin):  # it may be an address, with a query and a password
+                self._origin.write(origin=_MALFORMED, mend=_MEND_MALFORMED)
+                return
             mend = _MEND_NULL if origin == b"null" else "add it to cors.origins"
             self._origin.write(origin=_text(origin), mend=mend)
 
