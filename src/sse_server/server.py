@@ -23,7 +23,7 @@ from sse_server.net.farewell import Farewell
 from sse_server.net.listener import Listener, adopt, listen
 from sse_server.net.site import Site
 from sse_server.net.timer import Timer
-from sse_server.net.tls import Tls
+from sse_server.net.tls import NO_HANDSHAKES, Tls
 from sse_server.observe.collector import Observed
 from sse_server.observe.journal import Journal
 from sse_server.observe.metrics import Metrics
@@ -109,6 +109,7 @@ class Server:
                 connections=lambda: self._site.size,
                 delayed=lambda: self._engine.delayed,
                 refusals=journal.refusals,
+                handshakes=NO_HANDSHAKES if self._tls is None else self._tls.counts,
                 loop_lag=self._lag,
             )
         )

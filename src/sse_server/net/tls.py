@@ -9,6 +9,8 @@ from typing import Annotated
 from sse_server.errors import ConfigurationError, quoted
 from sse_server.options import RELOADABLE, Bounds, Options
 
+NO_HANDSHAKES = {"full": 0, "resumed": 0, "failed": 0}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsOptions(Options):
@@ -53,7 +55,7 @@ class Tls:
             ConfigurationError: the certificate cannot be used.
         """
         self.context = _new_context()
-        self.counts = dict.fromkeys(("full", "resumed", "failed"), 0)
+        self.counts = {**NO_HANDSHAKES}
         """Handshakes, by how they ended."""
         self.reload(options)
 

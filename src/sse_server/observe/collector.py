@@ -52,6 +52,8 @@ class Observed:
     """Publishes that had to wait."""
     refusals: Counter[str]
     """By the code of their error."""
+    handshakes: Mapping[str, int]
+    """Those of TLS, by how they ended."""
     loop_lag: Histogram
 
 
@@ -72,6 +74,11 @@ class ServerCollector(Collector):
             "refusals",
             "Requests that were answered with an error, by its code.",
             by=("code", self._observed.refusals),
+        )
+        yield _counter(
+            "tls_handshakes",
+            "Handshakes of TLS, by how they ended: full, resumed or failed.",
+            by=("result", self._observed.handshakes),
         )
         info = {"version": __version__, "python": platform.python_version()}
         yield InfoMetricFamily(f"{PREFIX}build", "Versions.", info)
