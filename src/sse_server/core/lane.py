@@ -95,21 +95,22 @@ class Lane:
             self.members[member.slot] = last
         self.streams -= member.size
         member.lane = None
-        member.seen = self.seen_of(member)
-        member.take(self.sent_of(member))
+        unvisited = self.visiting and member.place < self.place
+        member.seen = self.seen_before if unvisited else self.seen
+        member.take(self.sent_before if unvisited else self.sent)
 
     def settle(self) -> None:
         """A member has left."""
         self.group.settle(self)
 
-    def seen_of(self, member: Subscriber | Bundle) -> int:
-        """Frames of the group's windows up to the place at which a member is."""
-        unvisited = self.visiting and member.place < self.place
+    def seen_of(self, bundle: Bundle) -> int:
+        """Frames of the group's windows up to the place at which a bundle is."""
+        unvisited = self.visiting and bundle.place < self.place
         return self.seen_before if unvisited else self.seen
 
-    def sent_of(self, member: Subscriber | Bundle) -> Sent:
-        """What has been sent to a member that stood here all the time."""
-        unvisited = self.visiting and member.place < self.place
+    def sent_of(self, bundle: Bundle) -> Sent:
+        """What has been sent to a bundle that stood here all the time."""
+        unvisited = self.visiting and bundle.place < self.place
         return self.sent_before if unvisited else self.sent
 
     def run(self, pump: Pump) -> int:
