@@ -205,12 +205,13 @@ class Http2:
     def announce_end(self) -> None:
         """Drain, first step: tell that no stream should be opened any more.
 
-        Those that are on their way are still served (RFC 9113 section 6.8); when the PING behind
-        this comes back there are none. Idempotent.
+        Those that are on their way are still served (RFC 9113 section 6.8); when the PING comes
+        back there are none. It stands in front: clients that are made with h2 (httpx) take nothing
+        behind a GOAWAY, and lose what has come together with it. Idempotent.
         """
         if not self._announced:
             self._announced = True
-            self.flow.send(goaway(ANY_STREAM) + ping(_RTT_PING))
+            self.flow.send(ping(_RTT_PING) + goaway(ANY_STREAM))
 
     def settle(self) -> None:
         """Drain, second step: tell which stream is the last. Idempotent."""
