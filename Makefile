@@ -15,7 +15,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # The two lock files hold hashes for every platform, and markers for each.
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+# With the extras: what is installed from a clone can do everything.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra jwt \
 	--custom-compile-command 'make lock' $(LOCK_ARGS)
 PEERS := tests/peers/node_modules
 INSTALL_ENV = PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' UNIT_DIR='$(UNIT_DIR)'

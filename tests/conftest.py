@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from hypothesis import settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from sse_server.net.tls import TlsOptions
+from tests.auth.secrets import secret_in
 
 START_TIMEOUT_SECONDS = 15.0
 STOP_TIMEOUT_SECONDS = 15.0
@@ -42,6 +43,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     `asyncio.run` refuses to work beside it.
     """
     items.sort(key=lambda item: "chromium" in getattr(item, "fixturenames", ()))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Whatever a test has printed or logged holds no token, key or cookie."""
+    report = yield
+    for title, text in report.sections:
+        found = secret_in(text)
+        if found is not None and report.passed:
+            report.outcome = "failed"
+            report.longrepr = f"{title}: there is a secret in it: {found}"
+    return report
 
 
 def require_peer(name: str, *, present: bool, reason: str) -> None:
@@ -180,6 +193,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         if served.process.poll() is None:
             served.process.kill()
         served.process.wait()
+    for served in started:
+        assert secret_in(served.log()) is None, f"a log has a secret: {secret_in(served.log())}"
 
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from sse_server import ServerOptions
+from sse_server.auth import open_streams
 from sse_server.core import gap
 from sse_server.endpoints import control, subscribe, subscribers
 from sse_server.endpoints.envelope import Envelope
@@ -42,6 +43,10 @@ ENDPOINTS = {
 
 # How the server does its work, and what clients cannot tell.
 NOT_ON_THE_PAGE = {
+    "auth.cookie",  # a name, and so on: no numbers
+    "auth.forward.url",
+    "auth.issuer",
+    "auth.state_file",
     "connection.socket.keepalive_idle_seconds",
     "connection.socket.keepalive_interval_seconds",
     "connection.socket.not_sent_low_water_bytes",
@@ -64,6 +69,9 @@ FIXED = {
     "channel when none is named": "endpoints.address.DEFAULT_CHANNEL",
     "length of a channel's name": "wire.channel_name.MAX_CHANNEL_CHARACTERS",
     "channels of one stream": "endpoints.subscribe.MAX_CHANNELS",
+    "length of a token": "auth.tokens.MAX_TOKEN_BYTES",
+    "patterns in a list of a token": "auth.patterns.MAX_PATTERNS",
+    "`sub`, `tenant` and `jti` of a token, each": "auth.grant.MAX_NAME_CHARACTERS",
     "data of one event": "wire.event.MAX_DATA_BYTES",
     "type, id and key of an event, each": "wire.event.MAX_NAME_BYTES",
     "`retry` of an event": "wire.event.MAX_RETRY_MS",
@@ -276,6 +284,8 @@ def test_reserved_types_are_those_of_the_code() -> None:
 def test_server_s_own_events_have_the_fields_that_they_have() -> None:
     told = gap.Gap(windows=(), at=1, requested=b"", reason=gap.EVICTED, lost=None)
     assert named(tables(PAGE, "`gap`")) == keys_of(told.block(Positions(b"e"), 1))
+    for data in (open_streams.EXPIRED_DATA, open_streams.REVOKED_DATA):
+        assert named(tables(PAGE, "`token-expired`")) == set(orjson.loads(data))
     ended = subscribers.end_event(0, comes_back=True)
     assert named(tables(PAGE, "`stream-ended`")) == keys_of(ended)
     assert named(tables(PAGE, "`control`")) == keys_of(subscribe.control_event("", []))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from sse_server._version import __version__
 
 if TYPE_CHECKING:
+    from sse_server.auth.options import AuthOptions, ForwardOptions, Resume
     from sse_server.core.hub_options import HubOptions
     from sse_server.core.log_options import LogOptions
     from sse_server.core.policy import AfterGap, LagPolicy
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AfterGap",
+    "AuthOptions",
     "ChannelOptions",
     "ConfigurationError",
     "ConnectionOptions",
     "CorsOptions",
     "Event",
+    "ForwardOptions",
     "Http2Options",
     "HubOptions",
     "InvalidChannel",
@@ -46,6 +49,7 @@ __all__ = [
     "LogOptions",
     "Priority",
     "Receipt",
+    "Resume",
     "SSEServerError",
     "Server",
     "ServerClosed",
@@ -58,11 +62,13 @@ __all__ = [
 # Loaded when it is asked for, so that the command can say in one line that a package is missing.
 _HOMES = {
     "AfterGap": "sse_server.core.policy",
+    "AuthOptions": "sse_server.auth.options",
     "ChannelOptions": "sse_server.core.window",
     "ConfigurationError": "sse_server.errors",
     "ConnectionOptions": "sse_server.net.site",
     "CorsOptions": "sse_server.endpoints.cors",
     "Event": "sse_server.wire.event",
+    "ForwardOptions": "sse_server.auth.options",
     "Http2Options": "sse_server.http.h2_options",
     "HubOptions": "sse_server.core.hub_options",
     "InvalidChannel": "sse_server.errors",
@@ -73,6 +79,7 @@ _HOMES = {
     "LogOptions": "sse_server.core.log_options",
     "Priority": "sse_server.wire.event",
     "Receipt": "sse_server.engines.base",
+    "Resume": "sse_server.auth.options",
     "SSEServerError": "sse_server.errors",
     "Server": "sse_server.server",
     "ServerClosed": "sse_server.errors",

@@ -95,6 +95,28 @@ class Forbidden(RequestError):  # noqa: N818 (public name: the status it stands 
     code = "forbidden"
 
 
+class NotGranted(Forbidden):
+    """Whoever asks has said who they are, and it is not theirs to do."""
+
+    code = "not-granted"
+    headers = ((b"www-authenticate", b'Bearer realm="sse-server", error="insufficient_scope"'),)
+
+
+class Unauthorized(RequestError):  # noqa: N818 (public name: the status it stands for)
+    """Nobody knows who asks: no credential, or one that does not hold (RFC 6750 section 3)."""
+
+    status = 401
+    code = "unauthorized"
+
+    def __init__(self, message: str, *, presented: bool = True) -> None:
+        """`presented`: there was a credential. It must not stand in `message`."""
+        challenge = b'Bearer realm="sse-server"'
+        if presented:
+            challenge += b', error="invalid_token"'
+        self.headers = ((b"www-authenticate", challenge),)
+        super().__init__(message)
+
+
 class NotFound(RequestError):  # noqa: N818 (public name: the status it stands for)
     """Nothing is at this address."""
 

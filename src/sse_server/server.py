@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import orjson
@@ -28,6 +27,7 @@ from sse_server.observe.collector import Observed
 from sse_server.observe.journal import Journal
 from sse_server.observe.metrics import Metrics
 from sse_server.options import take_over
+from sse_server.outbound.gate import Gate
 from sse_server.server_options import ServerOptions
 from sse_server.surface import Surface
 from sse_server.wire.channel_name import check_channel
@@ -63,7 +63,7 @@ class Server:
         self._sockets = sockets
         for sock in sockets:
             host = bound_address(sock).host
-            check_bind(host, allow_anonymous=options.allow_anonymous, setting="sockets")
+            check_bind(host, allow_anonymous=options.lets_strangers_in, setting="sockets")
         self._tls = None if options.tls.cert is None else Tls(options.tls)
         self._listeners: list[Listener] = []
         self._background: set[asyncio.Future[list[Receipt]]] = set()
@@ -113,18 +113,24 @@ class Server:
                 loop_lag=self._lag,
             )
         )
-        self._surface = Surface(
-            self._hub, engine.positions, self._publish, journal, metrics, lambda: self._unready
-        )
         options = self._options
-        self._site = Site(
-            self._surface.endpoint(options),
-            options.connection,
-            options.http1,
-            loop,
+        self._gate = Gate(self._hub, journal.origin_refused)
+        try:
+            self._gate.take(options.auth, options.cors.origins)
+        except BaseException:
+            await self._engine.close()
+            raise
+        self._surface = Surface(
+            self._hub,
+            engine.positions,
+            self._gate,
+            self._publish,
             journal,
-            options.http2,
+            metrics,
+            lambda: self._unready,
         )
+        endpoint = self._surface.endpoint(options)
+        self._site = Site(endpoint, options.connection, options.http1, loop, journal, options.http2)
         self._site.tls = self._tls
         try:
             for sock in self._sockets:
@@ -139,8 +145,10 @@ class Server:
             self._site.draining = True
             self._site.abort()  # the first listener may have had its first clients
             await self._engine.close()
+            await self._gate.close()
             raise
-        chores = (self._site.sweep, self._hub.tick, self._tell_presence, self._tell_journal)
+        site, gate = self._site, self._gate
+        chores = (site.sweep, self._hub.tick, gate.tick, self._tell_presence, self._tell_journal)
         self._timer = Timer(loop, chores, self._lag)
         self._unready = None
         journal.started(self.addresses)
@@ -167,6 +175,7 @@ class Server:
         for publishing in self._background:
             publishing.cancel()
         await self._engine.close()
+        await self._gate.close()
         self._tell_journal()
         self._journal.stopped(streams)
 
@@ -183,16 +192,14 @@ class Server:
         """
         if self._unready is not None:
             raise ServerClosed(self._unready)
-        taken, left = take_over(self._options, options)
-        if self._tls is not None and taken.tls.cert is not None:
-            self._tls.reload(taken.tls)
-        elif taken.tls != self._options.tls:  # listeners speak TLS or not as long as they live
-            taken = replace(taken, tls=self._options.tls)
-            left.append(("tls", "cert"))
-        self._options = taken
-        self._hub.reload(taken.hub)
-        self._site.reload(taken.connection, taken.http1, taken.http2)
-        self._site.endpoint = self._surface.endpoint(taken)
+        new, left = take_over(self._options, options)
+        if self._tls is not None:
+            self._tls.reload(new.tls)
+        self._gate.take(new.auth, new.cors.origins)
+        self._options = new
+        self._hub.reload(new.hub)
+        self._site.reload(new.connection, new.http1, new.http2)
+        self._site.endpoint = self._surface.endpoint(new)
         return [".".join(path) for path in left]
 
     async def publish(self, channel: str, event: Event | str | bytes) -> Receipt:

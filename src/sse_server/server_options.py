@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from sse_server.auth.anonymous import check_bind
+from sse_server.auth.options import AuthOptions
 from sse_server.core.hub_options import HubOptions
 from sse_server.endpoints.cors import CorsOptions
 from sse_server.engines.idempotency import IdempotencyOptions
 from sse_server.engines.schemes import make_engine
+from sse_server.errors import ConfigurationError
 from sse_server.http.h2_options import Http2Options
 from sse_server.http.http1 import Http1Options
 from sse_server.net.address import parse_address
@@ -38,9 +40,15 @@ class ServerOptions(Options):
     http1: Http1Options = field(default_factory=Http1Options)
     http2: Http2Options = field(default_factory=Http2Options)
     cors: CorsOptions = field(default_factory=CorsOptions)
+    auth: AuthOptions = field(default_factory=AuthOptions)
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
     idempotency: IdempotencyOptions = field(default_factory=IdempotencyOptions)
     journal: JournalOptions = field(default_factory=JournalOptions)
+
+    @property
+    def lets_strangers_in(self) -> bool:
+        """Whether it may listen where everyone can reach it."""
+        return self.allow_anonymous or self.auth.is_configured
 
     def __post_init__(self) -> None:
         """Refuse what cannot be served with.
@@ -50,6 +58,12 @@ class ServerOptions(Options):
                 who they are; or there is no such engine.
         """
         Options.__post_init__(self)
+        if self.allow_anonymous and self.auth.is_configured:
+            raise ConfigurationError(
+                setting="ServerOptions.allow_anonymous",
+                problem="auth says who may do what, and this that everybody may do everything",
+                mend="take one of them out",
+            )
         for bind in self.bind:
-            check_bind(parse_address(bind).host, allow_anonymous=self.allow_anonymous)
+            check_bind(parse_address(bind).host, allow_anonymous=self.lets_strangers_in)
         make_engine(self.engine, time.monotonic, self.idempotency)

@@ -14,11 +14,15 @@ from sse_server.endpoints.history import HistoryEndpoint
 from sse_server.endpoints.metrics import MetricsEndpoint
 from sse_server.endpoints.page import PageEndpoint
 from sse_server.endpoints.publish import PublishEndpoint
+from sse_server.endpoints.renewal import RenewalEndpoint
+from sse_server.endpoints.revocations import RevocationsEndpoint
+from sse_server.endpoints.rights import holder
 from sse_server.endpoints.router import Router
 from sse_server.endpoints.send import SendEndpoint
 from sse_server.endpoints.status import StatusEndpoint
 from sse_server.endpoints.subscribe import SubscribeEndpoint
 from sse_server.endpoints.subscribers import SubscribersEndpoint
+from sse_server.endpoints.token import TokenEndpoint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from sse_server.http.response import Endpoint
     from sse_server.observe.journal import Journal
     from sse_server.observe.metrics import Metrics
+    from sse_server.outbound.gate import Gate
     from sse_server.server_options import ServerOptions
     from sse_server.wire.position import Positions
 
@@ -38,6 +43,7 @@ class Surface:
 
     hub: Hub
     positions: Positions
+    gate: Gate
     publish: Callable[[Sequence[Publication]], list[Receipt] | Awaitable[list[Receipt]]]
     journal: Journal
     metrics: Metrics
@@ -46,8 +52,8 @@ class Surface:
     def endpoint(self, options: ServerOptions) -> Endpoint:
         """What answers every request, as `options` have it."""
         origins = options.cors.origins
-        journal = self.journal
-        guard = AnonymousGuard(
+        journal, gate = self.journal, self.gate
+        guard = gate.guard or AnonymousGuard(
             allow_anonymous=options.allow_anonymous,
             origins=origins,
             foreign=journal.origin_refused,
@@ -55,15 +61,18 @@ class Surface:
         router = Router(guard.check, journal.refused)
         hub, positions = self.hub, self.positions
         for endpoint in (
-            SubscribeEndpoint(hub),
+            SubscribeEndpoint(hub, holder),
             PublishEndpoint(self.publish),
             SendEndpoint(self.publish, hub.directory),
             ChannelsEndpoint(hub.directory, positions),
             HistoryEndpoint(hub.directory, positions),
-            ControlEndpoint(hub, positions),
+            ControlEndpoint(hub, positions, holder, gate.allow),
+            RenewalEndpoint(hub.registry, gate.renew),
             SubscribersEndpoint(hub.registry, positions),
             StatusEndpoint(self.unready),
             MetricsEndpoint(self.metrics.page),
+            TokenEndpoint(gate.issue),
+            RevocationsEndpoint(gate.revoke),
             PageEndpoint(),
             ClientScriptEndpoint(),
         ):

@@ -199,7 +199,9 @@ def test_what_is_written_is_what_is_read(key: Key, data: st.DataObject) -> None:
 
 def _environ(draw: st.DrawFn) -> dict[str, str]:
     keys = draw(st.lists(st.sampled_from(list(KEYS.values())), unique_by=lambda key: key.path))
-    checked = ("bind", "engine", "cors.origins", "tls.key")  # by more than type and bounds
+    # By more than type and bounds.
+    checked = {"bind", "engine", "cors.origins", "auth.keys", "auth.api_keys", "auth.cookie"}
+    checked |= {"auth.forward.url", "tls.key"}
     return {
         key.variable: as_toml(draw(_values(key))).strip('"')
         for key in keys

@@ -69,6 +69,15 @@ def test_who_was_paused_or_is_gone_while_it_waited_is_counted_once() -> None:
     assert by_frames(bench) == {1: 1}
 
 
+def test_who_changed_its_channels_while_it_waited_is_counted_once() -> None:
+    bench = Bench()
+    _, subscriber = bench.pause("news")
+    subscriber.resume()
+    bench.hub.change(subscriber, ["more"])
+    bench.publish("more", "one")
+    assert by_frames(bench) == {1: 1}
+
+
 def test_of_many_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog, "_MOST_LOOKS", 10)
     bench = Bench()

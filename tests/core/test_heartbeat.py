@@ -48,6 +48,14 @@ def test_the_position_is_told_when_it_has_moved_and_only_then() -> None:
     assert beats(sink)[-1] == b":\nid: e-3\n\n"
 
 
+def test_the_position_that_a_stream_began_with_is_not_told_again() -> None:
+    bench = Bench()
+    bench.publish("other", "1")
+    sink, _ = bench.join("news")
+    pass_seconds(bench, 16)
+    assert sink.bursts == [b":\n"]
+
+
 def test_the_position_is_told_when_it_has_moved_beyond_the_last_frame_sent() -> None:
     bench = Bench()
     sink, _ = bench.join("news")
@@ -146,6 +154,16 @@ def test_who_changes_its_channels_is_not_silent_for_longer() -> None:
         bench.hub.change(subscriber, ["more"] if number % 2 else ["news"])
     assert len(written) > 6
     assert max(after - before for before, after in pairwise(written)) <= INTERVAL + 1
+
+
+def test_those_who_were_there_before_are_not_silent_for_longer_either() -> None:
+    bench = Bench(heartbeat_seconds=INTERVAL)
+    sink, _ = bench.join("more")
+    pass_seconds(bench, 10)
+    _, subscriber = bench.join("news")
+    bench.hub.change(subscriber, ["more"])
+    pass_seconds(bench, 6)
+    assert len(beats(sink)) == 1
 
 
 def test_a_heartbeat_fires_no_event_and_moves_the_last_id() -> None:

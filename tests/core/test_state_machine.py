@@ -44,6 +44,7 @@ MAX_MEMO_BYTES = 300
 MAX_TOMBSTONES = 2
 MIN_DEAD = 2
 HEARTBEAT_SECONDS = 12.0
+FAREWELL = b"retry: 2000\nevent: server-shutdown\ndata: {}\n\n"
 
 channel_lists = st.lists(st.sampled_from(SHARED + PERSONAL), min_size=1, max_size=4, unique=True)
 publishings = st.lists(
@@ -74,16 +75,23 @@ class Action:
 
 actions = st.builds(
     Action,
-    st.sampled_from(["pause", "leave", "resume", "bounce", "change", "join", "publish", "expire"]),
+    st.sampled_from(
+        ["pause", "leave", "resume", "bounce", "change", "join", "finish", "publish", "expire"]
+    ),
     st.integers(0, 6),
     channel_lists,
     publishings,
 )
 scripts = st.dictionaries(st.integers(1, 6), st.lists(actions, min_size=1, max_size=3), max_size=3)
 Script = dict[int, list[Action]]
-Framed = tuple[Framing, int]
-"""A framing, and which connection carries the stream among others; 0: one of its own."""
-framings = st.tuples(st.sampled_from([plain, plain, chunked]), st.sampled_from([0, 0, 1, 2]))
+Manner = tuple[Framing, bool, int]
+"""A framing, whether heartbeats tell positions, and which connection carries the stream among
+others; 0: one of its own."""
+manners = st.tuples(
+    st.sampled_from([plain, plain, chunked]),
+    st.sampled_from([True, True, False]),
+    st.sampled_from([0, 0, 1, 2]),
+)
 
 
 def followed(channels: Sequence[str]) -> list[str]:
@@ -104,12 +112,16 @@ class Stream:
     machine: "HubMachine"
     channels: list[str]
     framing: Framing
+    tells_positions: bool
     script: Script
     ledger: Ledger
     bundler: "Carrier | None" = None
     subscriber: Subscriber | None = None
     paused: bool = False
     is_open: bool = True
+    finishing: bool = False
+    silent_since: float = 0.0
+    """It has stood since then, and nothing was written to it."""
     writes: int = 0
     frames: int = 0
     last_id: bytes | None = None
@@ -128,8 +140,9 @@ class Stream:
         self.snapshots.append(self.ledger.snapshot(self.last_id))
 
     @property
-    def framed(self) -> "Framed":
-        return self.framing, self.machine.carriers.index(self.bundler)
+    def manner(self) -> Manner:
+        number = self.machine.carriers.index(self.bundler)
+        return self.framing, self.tells_positions, number
 
     @property
     def place(self) -> int:
@@ -149,9 +162,12 @@ class Stream:
         assert self.subscriber is not None
         assert self.ledger.last_id <= self.place <= self.machine.hub.newest
         self.writes += 1
+        self.silent_since = self.machine.now
         blocks = unchunked(data) if self.framing is chunked else data
         self._check_size(blocks)
-        if blocks.startswith(b":"):
+        if blocks == b":\n" and not self.tells_positions:
+            self.machine.heartbeats += 1
+        elif blocks.startswith(b":"):
             self._take_heartbeat(blocks)
         else:
             for event in self.parser.feed(blocks):
@@ -168,7 +184,11 @@ class Stream:
     client = Client(None, None)
 
     def end(self, reason: CloseReason, last: bytes = b"") -> None:
-        raise AssertionError("nobody asked for it")
+        assert self.finishing, "nobody asked for it"
+        assert not self.paused
+        assert (reason, last) == (CloseReason.DRAINED, FAREWELL)
+        self.ledger.finish()
+        self.machine.closed(self)
 
     def abort(self, reason: CloseReason) -> None:
         raise AssertionError("nobody asked for it")
@@ -182,6 +202,7 @@ class Stream:
     def _take_heartbeat(self, blocks: bytes) -> None:
         """It fires no event, and the client knows a recent position."""
         assert self.subscriber is not None
+        assert self.tells_positions
         assert self.parser.feed(blocks) == []
         self.machine.heartbeats += 1
         place = self.place
@@ -287,30 +308,30 @@ class HubMachine(RuleBasedStateMachine):
     @rule(
         channels=channel_lists,
         origin=origins,
-        framing=framings,
+        manner=manners,
         script=scripts,
     )
     def join(
-        self, channels: list[str], origin: bytes | int | None, framing: Framed, script: Script
+        self, channels: list[str], origin: bytes | int | None, manner: Manner, script: Script
     ) -> None:
         if isinstance(origin, int):
             origin = position(max(0, self.history.newest + 1 + origin))
-        self._open(channels, origin, framing, script, {})
+        self._open(channels, origin, manner, script, {})
 
     @rule(
         channels=channel_lists,
-        framing=framings,
+        manner=manners,
         scripts=st.lists(scripts, min_size=2, max_size=9),
     )
-    def join_many(self, channels: list[str], framing: Framed, scripts: list[Script]) -> None:
+    def join_many(self, channels: list[str], manner: Manner, scripts: list[Script]) -> None:
         for script in scripts:
-            self._open(channels, None, framing, dict(script), {})
+            self._open(channels, None, manner, dict(script), {})
 
     def _open(
         self,
         channels: list[str],
         last_id: bytes | None,
-        framed: Framed,
+        manner: Manner,
         script: Script,
         untold: dict[str, set[int]],
     ) -> None:
@@ -318,11 +339,15 @@ class HubMachine(RuleBasedStateMachine):
             return
         carried = {channel: untold[channel] for channel in followed(channels) if channel in untold}
         ledger = self._ledger(followed(channels), last_id, carried)
-        framing, number = framed
-        stream = Stream(self, channels, framing, script, ledger, self.carriers[number])
-        subscriber = self.hub.subscribe(stream, framing, channels, last_id)
+        framing, tells_positions, number = manner
+        carrier = self.carriers[number]
+        stream = Stream(self, channels, framing, tells_positions, script, ledger, carrier)
+        subscriber = self.hub.subscribe(
+            stream, framing, channels, last_id, tells_positions=tells_positions
+        )
         stream.last_id = last_id
         stream.opened(subscriber, self.hub.opening_position(subscriber))
+        stream.silent_since = self.now
         self.streams.append(stream)
         self.opened += 1
 
@@ -368,6 +393,11 @@ class HubMachine(RuleBasedStateMachine):
     def change(self, pick: int, channels: list[str]) -> None:
         self._change(self._pick(pick), channels)
 
+    @rule(pick=picks)
+    def finish(self, pick: int) -> None:
+        """It is to end as soon as it has everything."""
+        self._finish(self._pick(pick))
+
     @rule(pick=picks, uncut=picks, script=scripts)
     def cut_and_return(self, pick: int, uncut: int, script: Script) -> None:
         """The client has not received all that was written, and returns with the last id it has."""
@@ -375,7 +405,7 @@ class HubMachine(RuleBasedStateMachine):
         if stream is not None:
             self._leave(stream)
             snapshot = stream.snapshots[max(0, len(stream.snapshots) - 1 - uncut // 3)]
-            self._open(stream.channels, snapshot.last_id, stream.framed, script, snapshot.untold)
+            self._open(stream.channels, snapshot.last_id, stream.manner, script, snapshot.untold)
 
     @rule(seconds=st.integers(1, 25))
     def pass_time(self, seconds: int) -> None:
@@ -386,9 +416,12 @@ class HubMachine(RuleBasedStateMachine):
     def tick(self, seconds: int, runs: int) -> None:
         """Heartbeats for who was sent nothing for a while."""
         self.now += seconds
+        self._tick()
+        self.pump(runs)
+
+    def _tick(self) -> None:
         self.history.expire(self.now)
         self.hub.tick()
-        self.pump(runs)
 
     def _expire(self) -> None:
         self.history.expire(self.now)
@@ -406,6 +439,9 @@ class HubMachine(RuleBasedStateMachine):
             assert self.hub.pump.is_dry
             return
         self.wakes = 0
+        for stream in self.streams:
+            if stream.subscriber is not None and stream.subscriber.lane is None:
+                stream.silent_since = self.now
         before = self.writes
         self.is_whole = False
         self.hub.pump.run()
@@ -416,6 +452,8 @@ class HubMachine(RuleBasedStateMachine):
     @rule()
     def quiet(self) -> None:
         """Nobody is paused and nothing more happens: everything is settled in a few runs."""
+        self.now += 1
+        self._tick()
         for stream in [*self.streams]:
             self._resume(stream)
         for _ in range(3_000):
@@ -429,6 +467,7 @@ class HubMachine(RuleBasedStateMachine):
         for stream in self.streams:
             assert stream.subscriber is not None
             assert stream.subscriber.lane is not None, "does not stand"
+            assert self.now - stream.silent_since < HEARTBEAT_SECONDS, "is silent"
             stream.ledger.finish()
         self._check_heartbeats()
         assert not self.hub.log._memo
@@ -484,9 +523,12 @@ class HubMachine(RuleBasedStateMachine):
                 self._pause(stream)
                 self._resume(stream)
             case "change":
+                stream.silent_since = self.now  # a heartbeat may have been about to come
                 self._change(stream, action.channels)
             case "join":
-                self._open(action.channels, None, writing.framed, {}, {})
+                self._open(action.channels, None, writing.manner, {}, {})
+            case "finish":
+                self._finish(stream)
             case "publish":
                 self.publish(action.publishings)
             case _:
@@ -500,6 +542,7 @@ class HubMachine(RuleBasedStateMachine):
         if stream is not None and stream.is_open:
             assert stream.subscriber is not None
             stream.paused = True
+            stream.silent_since = self.now
             stream.subscriber.pause()
             assert stream.subscriber.lane is None
 
@@ -509,15 +552,24 @@ class HubMachine(RuleBasedStateMachine):
             stream.paused = False
             stream.subscriber.resume()
 
+    def _finish(self, stream: Stream | None) -> None:
+        if stream is not None and stream.is_open:
+            assert stream.subscriber is not None
+            stream.finishing = True
+            stream.subscriber.finish(FAREWELL)
+
     def _leave(self, stream: Stream | None) -> None:
         if stream is not None and stream.is_open:
             assert stream.subscriber is not None
-            stream.is_open = False
-            self.streams.remove(stream)
-            self.left += 1
+            self.closed(stream)
             stream.subscriber.gone(CloseReason.LOST)
             stream.subscriber.gone(CloseReason.LOST)
             assert stream.subscriber.delivered[0] == stream.frames
+
+    def closed(self, stream: Stream) -> None:
+        stream.is_open = False
+        self.streams.remove(stream)
+        self.left += 1
 
     def _change(self, stream: Stream | None, channels: list[str]) -> None:
         if stream is None or not stream.is_open:

@@ -173,7 +173,7 @@ def test_an_endpoint_that_answers_later_is_waited_for() -> None:
 
 
 def test_the_check_comes_before_everything() -> None:
-    def check(_request: Request) -> None:
+    def check(_request: Request) -> Request:
         raise Forbidden("not you")
 
     router = Router(check)

@@ -18,6 +18,9 @@ class FakeCarrier:
     def unsent(self) -> int:
         return 0
 
+    def acknowledged(self) -> tuple[int, int] | None:
+        return None
+
     def refused(self, error: RequestError) -> None:
         self.refusals.append(error)
 

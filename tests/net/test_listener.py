@@ -1,6 +1,7 @@
 """Addresses that can be had, and those that cannot."""
 
 import asyncio
+import errno
 import os
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from tests.running_server import Client, RunningServer, new_loop, wait_until
 
 def _refused(loop_name: str, *bind: str) -> str:
     """What a server says that cannot be started; it must leave nothing behind."""
+    new_loop(loop_name).close()  # the first of a process opens what it keeps
     before = len(list(Path("/dev/fd").iterdir()))
     with (
         asyncio.Runner(loop_factory=lambda: new_loop(loop_name)) as runner,
@@ -230,3 +232,46 @@ def test_a_full_server_closes_cleanly(small: RunningServer) -> None:
         assert rest.endswith(b"\n\n\r\n0\r\n\r\n")
         client.socket.close()
     waiting.socket.close()
+
+
+def test_a_full_server_is_closed_while_there_is_room_again(start_server: StartServer) -> None:
+    running = start_server(
+        ServerOptions(
+            bind=("127.0.0.1:0",),
+            drain_seconds=0.2,
+            connection=ConnectionOptions(max_connections=1),
+        )
+    )
+    with running.client() as first, running.client():
+        first.get("/healthz")
+        assert first.read_answer().status == 200
+    # The end of the fixture closes it, and holds that nothing went wrong in the loop.
+
+
+def test_without_a_descriptor_to_go_on_with_it_tries_again(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sse_server.net.listener._RETRY_SECONDS", 0.02)
+    running = start_server(
+        ServerOptions(
+            bind=("127.0.0.1:0",),
+            drain_seconds=0.2,
+            connection=ConnectionOptions(max_connections=1),
+        )
+    )
+    duplicate = socket.socket.dup
+    refusals = [OSError(errno.EMFILE, os.strerror(errno.EMFILE))] * 3
+
+    def refuse(sock: socket.socket) -> socket.socket:
+        if refusals:
+            raise refusals.pop()
+        return duplicate(sock)
+
+    with running.client() as first:
+        first.get("/healthz")
+        assert first.read_answer().status == 200
+        monkeypatch.setattr(socket.socket, "dup", refuse)
+    for _ in range(3):
+        with running.client() as later:
+            later.get("/healthz")
+            assert later.read_answer().status == 200

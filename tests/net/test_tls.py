@@ -210,7 +210,7 @@ def test_tls_cannot_be_switched_off_or_on_while_it_serves(
     running: RunningServer, certificate: TlsOptions
 ) -> None:
     options = replace(running.server.options, tls=TlsOptions())
-    assert running.call(lambda: running.server.reload(options)) == ["tls.cert"]
+    assert running.call(lambda: running.server.reload(options)) == ["tls.cert", "tls.key"]
     assert healthy(connect(running, context_for(certificate)))
 
 

@@ -190,7 +190,7 @@ def test_a_source_that_gave_up_is_opened_anew_with_a_new_token_from_the_last_eve
     app.wait_until_open(times=2)
     assert [data for _, data, _ in app.heard(2)] == ["before", "while it was away"]
     assert [asked["token"] for asked in app.asked[:2]] == [["one"], ["two"]]
-    assert app.asked[-1]["token"] == ["three"]
+    assert app.asked[-1]["token"] == ["four"]  # the third was for the change
     assert app.asked[-1]["last_event_id"] == [first]
     assert app.asked[-1]["channel"] == ["news", "sport"]
 

@@ -95,8 +95,8 @@ class AnonymousGuard:
         self._foreign = foreign
         self._origins = frozenset(origin.encode() for origin in origins)
 
-    def check(self, request: Request) -> None:
-        """Let pass what comes from this machine.
+    def check(self, request: Request) -> Request:
+        """Let pass what comes from this machine, as it is.
 
         Raises:
             Forbidden: it shows signs of coming from elsewhere.
@@ -105,6 +105,7 @@ class AnonymousGuard:
             self._look_at_origin(request)
         elif request.path not in OPEN_PATHS:
             self._check_signs(request)
+        return request
 
     def _check_signs(self, request: Request) -> None:
         host = origin = None
@@ -126,7 +127,7 @@ class AnonymousGuard:
             raise Forbidden(
                 f"the request's Host is {named}, and anonymous use is for localhost only; {_MEND}"
             )
-        if origin is None or origin in self._origins or not _is_foreign(origin, host):
+        if origin is None or origin in self._origins or not is_foreign(origin, host):
             return
         self._foreign(origin)
         if request.method not in _SAFE_METHODS:
@@ -143,7 +144,7 @@ class AnonymousGuard:
         # Behind a proxy Host may be anything. Browsers say themselves whose page it is.
         if request.header(b"sec-fetch-site") == b"same-origin":
             return
-        if _is_foreign(origin, request.header(b"host") or b""):
+        if is_foreign(origin, request.header(b"host") or b""):
             self._foreign(origin)
 
 
@@ -156,6 +157,6 @@ def _is_own_host(host: bytes) -> bool:
     return bracketed is not None and is_loopback(bracketed[1].decode())
 
 
-def _is_foreign(origin: bytes, host: bytes) -> bool:
+def is_foreign(origin: bytes, host: bytes) -> bool:
     """Whether a page from `origin` is another's than that of `host`. `null` is."""
     return origin.lower() not in (b"http://" + host.lower(), b"https://" + host.lower())

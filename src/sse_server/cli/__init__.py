@@ -14,7 +14,7 @@ from sse_server.cli.interleaved import InterleavedParser
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_COMMANDS = ("serve", "check_config", "publish", "tail")
+_COMMANDS = ("serve", "check_config", "publish", "tail", "token", "key")
 """Modules of this package."""
 
 

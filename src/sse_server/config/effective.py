@@ -47,7 +47,7 @@ def _lines(reading: Reading) -> Iterator[str]:
 
 
 def _line(key: Key, value: object, origin: str) -> str:
-    if key.facts.secret is not None:
+    if key.facts.secret is not None and value:
         value = key.facts.secret.mask(value)
     return f"{key.path[-1]} = {as_toml(value)}  # {origin}"
 

@@ -56,7 +56,7 @@ def _pending(hub: Hub) -> Iterator[Backlog]:
         if isinstance(turn, Lane):
             yield backlog_of(turn.group.windows, turn.place, step * turn.streams)
         elif isinstance(turn, Subscriber):
-            if turn.group is not None and not turn.paused:
+            if turn.group is not None and not (turn.paused or turn.lane):
                 yield backlog_of(turn.windows, turn.place, step)
         elif isinstance(turn, Channel):
             yield from _unwoken(turn, step)

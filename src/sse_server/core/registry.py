@@ -2,7 +2,7 @@
 
 It holds nothing of a stream until that is to be controlled. Where a stream stands it is found; its
 name is the moment in which it was opened, which no other has, with a keyed hash of it, so that
-nobody can make one up. A name is as long as 32 characters that need no escaping anywhere.
+nobody can make one up: 32 characters, which need no escaping anywhere.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class Registry:
 
     def moment(self, now: float) -> float:
         """A moment to open a stream in: `now`, or the next one that no other stream has."""
-        self._newest = max(now, nextafter(self._newest, inf))
+        newest = self._newest
+        self._newest = now if now > newest else nextafter(newest, inf)
         return self._newest
 
     def name(self, subscriber: Subscriber) -> str:

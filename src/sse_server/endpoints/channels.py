@@ -15,6 +15,7 @@ from sse_server.endpoints.address import (
     single_parameters,
 )
 from sse_server.endpoints.directory import Directory
+from sse_server.endpoints.rights import check_look, check_operate
 from sse_server.endpoints.router import Router
 from sse_server.errors import NotFound
 from sse_server.http.request import Request
@@ -49,6 +50,7 @@ class ChannelsEndpoint:
 
     def all(self, request: Request) -> Response:
         """`GET /channels`."""
+        check_operate(request)
         parameters = single_parameters(request, _PARAMETERS)
         limit = page_limit(parameters, DEFAULT_CHANNELS, MAX_CHANNELS)
         after = channel_name(parameters[b"after"]) if b"after" in parameters else ""
@@ -64,6 +66,7 @@ class ChannelsEndpoint:
     def one(self, request: Request) -> Response:
         """`GET /channels/{channel}`."""
         name = channel_in_path(request.path, _PREFIX)
+        check_look(request, name)
         channel = self._directory.channel(name)
         if channel is None or not (channel.events or channel.clients):
             raise NotFound(f"channel {name} has no events in memory and no streams follow it")

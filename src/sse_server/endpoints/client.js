@@ -7,7 +7,7 @@
 //   on           called with each event, by its type; gap, server-shutdown, token-expired and
 //                stream-ended are the server's own
 //   onstate      called with "open", "waiting" or "closed" and the stream
-//   token        (async) makes the token with which a stream is opened; asked each time
+//   token        (async) makes the token with which a stream is opened or changed; asked each time
 //   lastEventId  where to begin; left out, with what is published next
 //   withCredentials  whether cookies go to another origin
 //   base         the server's address, where it is not that of this script
@@ -17,7 +17,7 @@ const OWN_TYPES = ["message", "control", "gap", "server-shutdown", "token-expire
 
 export class Stream {
   state = "waiting";
-  #options; #base; #lastEventId; #source; #token; #timer;
+  #options; #base; #lastEventId; #source; #timer;
   #channels; // that are wanted
   #opened; // that the source was opened with
   #id = null; // what the server calls the stream; null: it cannot be changed now
@@ -50,9 +50,11 @@ export class Stream {
     remove.forEach((channel) => this.#channels.delete(channel));
     const id = this.#id;
     if (id === null) return null; // the next stream begins with them
+    // A new one: that of the stream was for its opening, and has expired.
+    const token = await this.#newToken().catch(() => null);
     const answer = await fetch(new URL(`subscribers/${id}/channels`, this.#base), {
       method: "POST",
-      headers: this.#token ? { Authorization: `Bearer ${this.#token}` } : {},
+      headers: token ? { Authorization: `Bearer ${token}` } : {},
       credentials: this.#options.withCredentials ? "include" : "same-origin",
       body: JSON.stringify({ add, remove }),
     }).catch(() => null);
@@ -65,12 +67,15 @@ export class Stream {
     return null;
   }
 
+  async #newToken() { return this.#options.token?.(); }
+
   async #open() {
     this.#drop();
     this.#tell("waiting");
     const attempt = this.#timer = {}; // nothing else is to happen meanwhile
+    let token;
     try {
-      this.#token = await this.#options.token?.();
+      token = await this.#newToken();
     } catch {
       if (attempt === this.#timer) this.#openLater();
       return;
@@ -81,7 +86,7 @@ export class Stream {
     this.#opened = this.channels.join();
     this.channels.forEach((channel) => query.append("channel", channel));
     query.set("control", 1);
-    if (this.#token) query.set("token", this.#token);
+    if (token) query.set("token", token);
     if (this.#lastEventId) query.set("last_event_id", this.#lastEventId);
     const { withCredentials = false, on = {} } = this.#options;
     const source = this.#source = new EventSource(address, { withCredentials });

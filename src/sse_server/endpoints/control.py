@@ -7,15 +7,17 @@ is sent what stands beyond the position; what stands before is its history, `GET
 /channels/{channel}/events?until=` that position: the two meet.
 
 The id is a secret between the stream and its client (`control=1`, `endpoints.subscribe`). Who else
-knows it and is not the stream's holder is told that there is no such stream.
+knows it and is not the stream's holder is told that there is no such stream. What is added has to
+be granted twice: to who asks, and to the stream, which may have a longer life.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from sse_server.endpoints.address import only_parameters
 from sse_server.endpoints.envelope import parse_json
 from sse_server.endpoints.media_type import refuse_encoded_body
+from sse_server.endpoints.rights import check_subscribe
 from sse_server.endpoints.router import Router
 from sse_server.endpoints.subscribe import MAX_CHANNELS, Identify, nobody
 from sse_server.endpoints.subscribers import StreamGone, name_in_path
@@ -29,8 +31,15 @@ if TYPE_CHECKING:
     from sse_server.core.registry import Registry
     from sse_server.core.subscriber import Subscriber
 
+Allow = Callable[["Subscriber", Sequence[str]], None]
+"""Refuses what the stream itself may not follow, whoever asks for it."""
+
 _SUFFIX = b"/channels"
 _MEMBERS = ("add", "remove")
+
+
+def anything(_subscriber: "Subscriber", _channels: Sequence[str]) -> None:
+    """Where nobody has to say who they are."""
 
 
 class Changes(Protocol):
@@ -49,10 +58,17 @@ class Changes(Protocol):
 class ControlEndpoint:
     """Changes open streams."""
 
-    __slots__ = ("_changes", "_identify", "_positions")
+    __slots__ = ("_allow", "_changes", "_identify", "_positions")
 
-    def __init__(self, changes: Changes, positions: Positions, identify: Identify = nobody) -> None:
+    def __init__(
+        self,
+        changes: Changes,
+        positions: Positions,
+        identify: Identify = nobody,
+        allow: Allow = anything,
+    ) -> None:
         """`positions`: the engine's; `identify`: who asks, as for opening a stream."""
+        self._allow = allow
         self._changes = changes
         self._positions = positions
         self._identify = identify
@@ -70,6 +86,8 @@ class ControlEndpoint:
         subscriber = registry.find(name_in_path(request.path, _SUFFIX))
         if subscriber is None or registry.holder(subscriber) != self._identify(request):
             raise StreamGone
+        check_subscribe(request, added)
+        self._allow(subscriber, added)
         channels = dict.fromkeys(name for name in subscriber.chosen if name not in removed)
         channels.update(dict.fromkeys(added))
         if not channels:

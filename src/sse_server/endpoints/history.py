@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 from sse_server.endpoints.address import channel_in_path, page_limit, single_parameters
 from sse_server.endpoints.directory import Directory
 from sse_server.endpoints.media_type import EVENT_STREAM, names_event_stream
+from sse_server.endpoints.rights import check_subscribe
 from sse_server.endpoints.router import Router
 from sse_server.errors import InvalidRequest, RequestError, quoted
 from sse_server.http.request import Headers, Request
@@ -66,6 +67,7 @@ class HistoryEndpoint:
     def __call__(self, request: Request) -> Response:
         """`GET /channels/{channel}/events`."""
         channel = channel_in_path(request.path, _PREFIX, _SUFFIX)
+        check_subscribe(request, (channel,))
         parameters = single_parameters(request, _PARAMETERS)
         limit = page_limit(parameters, DEFAULT_EVENTS, MAX_EVENTS)
         after = parameters.get(b"after", _EARLIEST)

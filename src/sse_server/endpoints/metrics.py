@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from sse_server.endpoints.rights import check_operate
 from sse_server.endpoints.router import Router
 from sse_server.http.request import Request
 from sse_server.http.response import NO_STORE, Response
@@ -25,5 +26,6 @@ class MetricsEndpoint:
 
     def __call__(self, request: Request) -> Response:
         """`GET /metrics`."""
+        check_operate(request)
         content_type, body = self._page(b",".join(request.header_values(b"accept")))
         return Response(200, ((b"content-type", content_type), NO_STORE), body)

@@ -23,6 +23,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from sse_server.endpoints.address import channel_in_path, number, only_parameters, text
 from sse_server.endpoints.envelope import parse_json, priority_named, publication
 from sse_server.endpoints.media_type import body_type, refuse_encoded_body
+from sse_server.endpoints.rights import check_publish
 from sse_server.endpoints.router import Router
 from sse_server.engines.base import Publication, Receipt
 from sse_server.errors import LimitExceeded, RequestError, UnsupportedMediaType
@@ -62,6 +63,8 @@ class PublishEndpoint:
         """`POST /events/{channel}`."""
         refuse_encoded_body(request)
         channel = channel_in_path(request.path, _PREFIX)
+        if request.rights is not None:
+            check_publish(request, (channel,))
         event = _event_by_query(request) if request.query else Event(request.body)
         return self._one(Publication(channel, event))
 
@@ -72,7 +75,7 @@ class PublishEndpoint:
             only_parameters(request, frozenset())
         kind = body_type(request)
         if kind == b"application/x-ndjson":
-            return self._many(_lines(request.body))
+            return self._many(request, _lines(request.body))
         if kind != b"application/json":
             raise UnsupportedMediaType(
                 "send application/json (one envelope or an array) or application/x-ndjson (one a "
@@ -80,8 +83,11 @@ class PublishEndpoint:
             )
         value: object = parse_json(request.body, "the body")
         if isinstance(value, list):
-            return self._many(_items(value))
-        return self._one(publication(value))
+            return self._many(request, _items(value))
+        one = publication(value)
+        if request.rights is not None:
+            check_publish(request, (one.channel,))
+        return self._one(one)
 
     def _one(self, one: Publication) -> Answer | Awaitable[Answer]:
         receipts = self._publish([one])
@@ -89,9 +95,11 @@ class PublishEndpoint:
             return _one_answer(one.channel, receipts)
         return _one_later(one.channel, receipts)
 
-    def _many(self, batch: list[Publication]) -> Answer | Awaitable[Answer]:
+    def _many(self, request: Request, batch: list[Publication]) -> Answer | Awaitable[Answer]:
         if not batch:
             return _batch_answer([])  # an engine is not asked to order nothing
+        if request.rights is not None:
+            check_publish(request, dict.fromkeys(one.channel for one in batch))
         receipts = self._publish(batch)
         if isinstance(receipts, list):
             return _batch_answer(receipts)

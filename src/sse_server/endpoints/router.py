@@ -26,6 +26,8 @@ _PART = re.compile(r"(\{[a-z]+\})")
 
 Methods = dict[bytes, Endpoint]
 Refused = Callable[[RequestError, Request], None]
+Check = Callable[[Request], Request | Awaitable[Request]]
+"""The request to be answered, with its sender's rights; it may refuse it as an endpoint may."""
 
 
 class UnknownMethod(RequestError):  # noqa: N818 (named as the classes of sse_server.errors are)
@@ -43,13 +45,8 @@ class Router:
 
     __slots__ = ("_around", "_check", "_exact", "_patterns", "_refused")
 
-    def __init__(
-        self, check: Callable[[Request], None] | None = None, refused: Refused | None = None
-    ) -> None:
-        """`check` sees every request first, and may refuse it as an endpoint may.
-
-        `refused` is told of each that is.
-        """
+    def __init__(self, check: Check | None = None, refused: Refused | None = None) -> None:
+        """`check` sees every request first. `refused` is told of each that is refused."""
         self._check = check
         self._refused = refused
         self._exact: dict[bytes, Methods] = {}
@@ -74,7 +71,11 @@ class Router:
         """Answer `request`. The answer to HEAD carries GET's body: the machine leaves it out."""
         try:
             if self._check is not None:
-                self._check(request)
+                checked = self._check(request)
+                if checked is not request:
+                    if not isinstance(checked, Request):
+                        return self._after(checked, request)
+                    request = checked
             answer = self._endpoint(request)(request)
         except RequestError as error:
             return self._refusal(request, error)
@@ -83,6 +84,17 @@ class Router:
         if isinstance(answer, (Response, EventStream)):
             return _without_stream(answer) if request.method == b"HEAD" else answer
         return self._later(answer, request)
+
+    async def _after(self, check: Awaitable[Request], request: Request) -> Answer:
+        """What comes out of a request that could not be checked at once."""
+        try:
+            request = await check
+            answer = self._endpoint(request)(request)
+        except RequestError as error:
+            return self._refusal(request, error)
+        if isinstance(answer, Response | EventStream):
+            return _without_stream(answer) if request.method == b"HEAD" else answer
+        return await self._later(answer, request)
 
     def _refusal(self, request: Request, error: RequestError) -> Response:
         """The answer to what was refused."""

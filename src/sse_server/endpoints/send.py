@@ -13,6 +13,7 @@ from sse_server.endpoints.directory import Directory
 from sse_server.endpoints.envelope import parse_json
 from sse_server.endpoints.media_type import refuse_encoded_body
 from sse_server.endpoints.publish import Publish
+from sse_server.endpoints.rights import check_publish
 from sse_server.endpoints.router import Router
 from sse_server.engines.base import Publication, Receipt
 from sse_server.http.request import Request
@@ -46,6 +47,7 @@ class SendEndpoint:
         refuse_encoded_body(request)
         raw = only_parameters(request, _PARAMETERS).get(b"channel")
         channel = DEFAULT_CHANNEL if raw is None else channel_name(raw)
+        check_publish(request, (channel,))
         parse_json(request.body, "the body")
         event = Event(without_spaces(request.body), type=_TYPE)
         receipts = self._publish([Publication(channel, event)])

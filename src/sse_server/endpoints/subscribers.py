@@ -2,12 +2,12 @@
 
 A stream is what `core.activity` tells of it. The list is `{"subscribers": […], "next": id or
 null}`, the oldest first; `?after=` the id in `next` is the next page, also if that stream is gone
-by then, `?limit=` its length, `?channel=` lets out who does not follow that.
+by then, `?limit=` its length, `?channel=` leaves out who does not follow that.
 
 DELETE ends a stream at once, with an `event: stream-ended`. EventSource comes back from any end
 that is not told by a status, so it is told how long to wait: without `?retry=` a day, the longest
 there is, which is for as long as anybody leaves a page open. With `?retry=` it is sent away to come
-back. Who opens a stream anew is another: to keep somebody out is not this address's to do.
+back. Whoever opens a stream anew has another: keeping somebody out is not done here.
 """
 
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from sse_server.endpoints.address import (
     page_limit,
     single_parameters,
 )
+from sse_server.endpoints.rights import check_operate
 from sse_server.endpoints.router import Router
 from sse_server.errors import InvalidRequest, NotFound
 from sse_server.http.request import Request
@@ -75,6 +76,7 @@ class SubscribersEndpoint:
 
     def all(self, request: Request) -> Response:
         """`GET /subscribers`."""
+        check_operate(request)
         parameters = single_parameters(request, _PAGE_PARAMETERS)
         limit = page_limit(parameters, DEFAULT_SUBSCRIBERS, MAX_SUBSCRIBERS)
         channel = channel_name(parameters[b"channel"]) if b"channel" in parameters else None
@@ -89,10 +91,12 @@ class SubscribersEndpoint:
 
     def one(self, request: Request) -> Response:
         """`GET /subscribers/{id}`."""
+        check_operate(request)
         return json_response(200, self._described(self._found(request)), (NO_STORE,))
 
     def end(self, request: Request) -> Response:
         """`DELETE /subscribers/{id}`."""
+        check_operate(request)
         retry_ms = number(only_parameters(request, _END_PARAMETERS), b"retry")
         if retry_ms is not None and retry_ms > MAX_RETRY_MS:
             raise InvalidRequest(f"the query's retry must be 0 to {MAX_RETRY_MS} milliseconds")

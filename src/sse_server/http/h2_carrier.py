@@ -29,6 +29,13 @@ class Carrier(Protocol):
         """Of whoever connected."""
         ...
 
+    def acknowledged(self) -> tuple[int, int] | None:
+        """Bytes that the client has acknowledged, ever, and those that it has not.
+
+        None: nobody knows.
+        """
+        ...
+
     def refused(self, error: RequestError) -> None:
         """A request was answered with this before anybody saw it."""
         ...

@@ -77,6 +77,14 @@ class Http2Stream:
         return rest - flow.sent if self in flow.line else rest
 
     @property
+    def acknowledged(self) -> tuple[int, int] | None:
+        """Bytes of its connection that were acknowledged, ever, and those that wait for that.
+
+        None: nobody knows, as while something is held back here.
+        """
+        return None if self.rest else self.flow.carrier.acknowledged()
+
+    @property
     def is_open(self) -> bool:
         """Whether it can still be answered."""
         return self.flow.streams.get(self.h2.stream_id) is self

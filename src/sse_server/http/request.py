@@ -4,9 +4,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import unquote_to_bytes
 
 from sse_server.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from sse_server.http.rights import Rights
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -42,6 +46,15 @@ class Request:
     body: bytes = b""
     version: bytes = b"1.1"
     """`1.0`, `1.1` or `2`."""
+
+    rights: "ClassVar[Rights | None]" = None
+    """What its sender may do; None: everything. Not a field, as most requests never get any."""
+
+    def with_rights(self, rights: "Rights") -> "Request":
+        """This request, of somebody who may do so much."""
+        request = Request(self.method, self.path, self.query, self.headers, self.body, self.version)
+        request.__dict__["rights"] = rights
+        return request
 
     def header(self, name: bytes) -> bytes | None:
         """The first field called `name` (in lower case), or None."""

@@ -16,6 +16,7 @@ from sse_server.net.closing import close_gently, took_too_long
 from sse_server.net.held import TooMuchHeld
 from sse_server.net.http2_answers import Http2Answers
 from sse_server.net.http2_watch import Http2Watch
+from sse_server.net.socket_options import acknowledged
 from sse_server.observe.journal import peer
 from sse_server.wire.flow import CloseReason
 
@@ -124,6 +125,11 @@ class Http2Connection(asyncio.Protocol):
     def address(self) -> str | None:
         """Machine: who has connected."""
         return peer(self._transport)
+
+    def acknowledged(self) -> tuple[int, int] | None:
+        """Machine: what has been acknowledged, and what has not."""
+        sock = self._transport.get_extra_info("socket")
+        return None if sock is None else acknowledged(sock, self.unsent())
 
     def refused(self, error: RequestError) -> None:
         """Machine: a request was answered with this."""

@@ -55,7 +55,9 @@ class Listener:
     async def accept(self) -> None:
         """Begin to accept, or go on. Who came meanwhile has waited in the kernel's queue."""
         loop = self._site.loop
-        for sock in () if self._closed else self._sockets:  # it may have been closed meanwhile
+        for sock in self._sockets:
+            if self._closed:
+                return
             # uvloop's server does so too, but keeps it to itself when it fails.
             sock.listen(BACKLOG)
             if self._accepts_itself:
@@ -68,6 +70,8 @@ class Listener:
                 copy.close()
                 raise
             self._servers.append(server)
+            if self._closed or self._full:  # since we asked for it
+                self._stop()
 
     def close(self) -> None:
         """Accept no more. Connections that are open stay."""
@@ -113,7 +117,19 @@ class Listener:
         self._full = False
         if not self._closed:
             self._site.journal.listener_has_room(self.address)
-            self._keep(self._site.loop.create_task(self.accept()))
+            self._keep(self._site.loop.create_task(self._go_on()))
+
+    async def _go_on(self) -> None:
+        try:
+            await self.accept()
+        except OSError as error:  # uvloop wants a descriptor for it
+            self._go_on_later(error)
+
+    def _go_on_later(self, error: OSError) -> None:
+        """Others have taken the descriptors that we count on."""
+        self._site.journal.unable_to_accept(self.address, error)
+        self._stop()
+        self._site.loop.call_later(_RETRY_SECONDS, self._resume)
 
     def _accept(self, listening: socket.socket) -> None:
         """Loop: somebody wants to connect."""
@@ -122,12 +138,8 @@ class Listener:
             connected, _peer = listening.accept()
         except (BlockingIOError, ConnectionAbortedError, InterruptedError):
             return  # it has changed its mind
-        except OSError as error:
-            # Others have taken the descriptors that we count on. The socket stays readable, and we
-            # would come back here at once.
-            self._site.journal.unable_to_accept(self.address, error)
-            self._stop()
-            loop.call_later(_RETRY_SECONDS, self._resume)
+        except OSError as error:  # the socket stays readable, and we would come back here at once
+            self._go_on_later(error)
             return
         connected.settimeout(0)
         if self._tls is not None:

@@ -5,8 +5,11 @@ What a platform does not have is left out: Linux has all of them, macOS some.
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import struct
+import sys
+import termios
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +17,10 @@ from sse_server.options import Bounds, Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+_BYTES_ACKED = 120  # where `tcpi_bytes_acked` stands in `struct tcp_info` (linux/tcp.h), since 4.1
+_TCP_INFO_BYTES = _BYTES_ACKED + 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +54,25 @@ def forget_on_close(connected: socket.socket) -> None:
     For a peer that takes nothing: what is unsent would stay until the user timeout.
     """
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def acknowledged(connected: socket.socket, unsent: int) -> tuple[int, int] | None:
+    """Bytes that the peer has acknowledged, ever, and those that wait for it, `unsent` included.
+
+    None where that cannot be told: by Unix sockets, which have no network, and beyond Linux.
+    """
+    option = getattr(socket, "TCP_INFO", None)
+    if option is None or sys.platform != "linux" or connected.family not in _INTERNET:
+        return None
+    try:
+        info = connected.getsockopt(socket.IPPROTO_TCP, option, _TCP_INFO_BYTES)
+        (queued,) = struct.unpack("i", fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, b"\0" * 4))
+    except OSError:
+        return None
+    if len(info) < _TCP_INFO_BYTES:
+        return None
+    (ever,) = struct.unpack_from("Q", info, _BYTES_ACKED)
+    return ever, queued + unsent
 
 
 def _tcp_options(options: SocketOptions) -> Iterator[tuple[int, int]]:

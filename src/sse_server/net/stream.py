@@ -12,7 +12,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from sse_server.http.chunked import LAST_CHUNK, chunked
-from sse_server.net.socket_options import forget_on_close
+from sse_server.net.socket_options import acknowledged, forget_on_close
 from sse_server.observe.journal import peer
 from sse_server.wire.flow import Client, CloseReason
 
@@ -72,6 +72,15 @@ class Stream(asyncio.Protocol):
     def unsent(self) -> int:
         """Sink: bytes that wait for the kernel to take them."""
         return self._transport.get_write_buffer_size()
+
+    @property
+    def acknowledged(self) -> tuple[int, int] | None:
+        """Bytes that its client has acknowledged, ever, and those that it has not.
+
+        None: nobody knows. To be asked rarely: it takes two system calls.
+        """
+        sock = self._transport.get_extra_info("socket")
+        return None if sock is None else acknowledged(sock, self.unsent)
 
     def end(self, reason: CloseReason, last: bytes = b"") -> None:
         """Sink: everything else has been written."""

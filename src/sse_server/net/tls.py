@@ -19,11 +19,11 @@ class TlsOptions(Options):
     Unix sockets stay in clear.
     """
 
-    cert: Annotated[str | None, RELOADABLE] = None
-    """A PEM file: the certificate, and those between it and the root. A reload reads it again, also
-    where its name has not changed. None: in clear, for this machine, closed networks, and proxies
-    that speak TLS themselves."""
-    key: Annotated[str | None, RELOADABLE] = None
+    cert: str | None = None
+    """A PEM file: the certificate, and those between it and the root. A reload reads the file
+    again. None: in clear, for this machine, closed networks, and proxies that speak TLS
+    themselves."""
+    key: str | None = None
     """A PEM file: its private key, without a passphrase. None: it is in the certificate's file."""
     handshake_timeout_seconds: Annotated[float, Bounds(0.01, 3_600), RELOADABLE] = 10.0
     """From the connection's beginning. Sending slowly does not stretch it."""

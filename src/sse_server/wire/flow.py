@@ -38,6 +38,12 @@ class CloseReason(Enum):
     """It lost something, and its channels say that it is to begin anew."""
     KICKED = ("kicked", False)
     """An operator ended it."""
+    EXPIRED = ("expired", True)
+    """Its grant has ended: its client may come back with a new one."""
+    REVOKED = ("revoked", False)
+    """Its grant was taken back."""
+    REPLACED = ("replaced", False)
+    """Its client acknowledged nothing any more, and has come back on another connection."""
 
 
 class Client(NamedTuple):

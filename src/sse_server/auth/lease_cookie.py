@@ -1,0 +1,110 @@
+"""The cookie by which a browser comes back with a token whose time is over.
+
+EventSource repeats its address, token and all, when its stream was cut. The cookie says that this
+browser is the one that a stream was opened for. It is signed, so that it outlives a restart; it is
+nothing without the token, and the token is nothing without it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sse_server.auth.credentials import cookie_value
+
+if TYPE_CHECKING:
+    from sse_server.http.request import Request
+
+_HOLDER_BYTES = 12
+_VALUE = re.compile(
+    rb"([A-Za-z0-9_-]{16})\.([0-9]{1,12})\.([0-9]{1,12})\.([0-9]{1,6})\.([A-Za-z0-9_-]{43})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A browser that has opened streams with one token."""
+
+    name: bytes
+    """Random."""
+    since: int
+    """When it opened the first, in seconds since 1970."""
+    ends_at: int
+    """When the grant ends, for all of them."""
+    streams: int
+    """How many leases it has at most."""
+
+
+class LeaseCookies:
+    """Makes and reads them."""
+
+    __slots__ = ("_secret",)
+
+    def __init__(self, secret: bytes) -> None:
+        """`secret` is for this purpose alone."""
+        self._secret = secret
+
+    def new(self, now: float, ends_at: float) -> Holder:
+        """A browser that comes for the first time."""
+        name = base64.urlsafe_b64encode(secrets.token_bytes(_HOLDER_BYTES))
+        return Holder(name, int(now), int(ends_at), 1)
+
+    def another(self, holder: Holder, ends_at: float) -> Holder:
+        """The same browser, with one stream more."""
+        return replace(holder, streams=holder.streams + 1, ends_at=int(ends_at))
+
+    def renewed(self, holder: Holder, ends_at: float) -> Holder:
+        """The same browser, with a grant that ends at another time."""
+        return replace(holder, ends_at=int(ends_at))
+
+    def read(self, request: Request, token: bytes) -> Holder | None:
+        """Who comes back with `token` (its digest); None: nobody can tell."""
+        value = cookie_value(request, _name(token))
+        match = None if value is None else _VALUE.fullmatch(value)
+        if match is None:
+            return None
+        name, since, ends_at, streams, signature = match.groups()
+        holder = Holder(name, int(since), int(ends_at), int(streams))
+        return holder if hmac.compare_digest(signature, self._signature(holder, token)) else None
+
+    def field(self, request: Request, token: bytes, holder: Holder, now: float) -> bytes:
+        """What Set-Cookie says, in the answer to `request`.
+
+        Scripts do not get it. It goes to this site alone, unless the page is another site's that
+        uses this one over TLS. Its path is that of the whole site, since nobody here knows where a
+        proxy has put us, and it is to be renewed from another address than the stream's.
+        """
+        age = max(0, int(holder.ends_at - now))
+        value = b"%b.%b" % (_facts(holder), self._signature(holder, token))
+        is_secure = came_by_tls(request)
+        is_cross_site = request.header(b"sec-fetch-site") == b"cross-site"
+        same_site = b"None" if is_cross_site and is_secure else b"Strict"
+        secure = b"; Secure" if is_secure else b""
+        facts = b"Max-Age=%d; Path=/; HttpOnly; SameSite=%b%b" % (age, same_site, secure)
+        return b"%b=%b; %b" % (_name(token), value, facts)
+
+    def _signature(self, holder: Holder, token: bytes) -> bytes:
+        signed = b"%b.%b" % (token, _facts(holder))
+        return base64.urlsafe_b64encode(hmac.digest(self._secret, signed, hashlib.sha256))[:43]
+
+
+def came_by_tls(request: Request) -> bool:
+    """Whether the browser speaks TLS, to us or to a proxy that says so."""
+    forwarded = request.header(b"x-forwarded-proto") or b""
+    if forwarded.split(b",")[0].strip().lower() == b"https":
+        return True
+    return (request.header(b"origin") or b"").startswith(b"https://")
+
+
+def _name(token: bytes) -> bytes:
+    """One for each token: a browser may have many streams."""
+    return b"sse-lease-" + token[:6].hex().encode()
+
+
+def _facts(holder: Holder) -> bytes:
+    return b"%b.%d.%d.%d" % (holder.name, holder.since, holder.ends_at, holder.streams)

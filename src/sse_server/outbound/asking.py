@@ -1,0 +1,180 @@
+"""Asking others, over HTTP: for sets of keys, and about sessions.
+
+A question that is under way is not asked again: who comes meanwhile waits for the same answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import httpx
+
+from sse_server._version import __version__
+from sse_server.auth.grant import InvalidGrant
+from sse_server.auth.keys import InvalidKey
+from sse_server.auth.session import SessionCache, session_grant, session_of
+from sse_server.errors import Forbidden, Unauthorized, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from sse_server.auth.grant import Grant
+    from sse_server.auth.key_ring import KeySet
+    from sse_server.auth.options import AuthOptions
+    from sse_server.http.request import Request
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+KEYS_TIMEOUT_SECONDS = 5.0
+MAX_ANSWER_BYTES = 1024 * 1024
+"""Of a key set, or of a grant. Both have some KB."""
+_CONNECTIONS = 100  # at once; what comes beyond waits, within its time
+
+
+class HttpAsking:
+    """Asks by HTTP, over connections that are kept."""
+
+    def __init__(self, options: AuthOptions) -> None:
+        """Connects to nobody before it is asked something."""
+        self._options = options
+        self._sessions = SessionCache()
+        self._fetching: dict[KeySet, asyncio.Task[None]] = {}
+        self._asking: dict[bytes, asyncio.Task[Grant]] = {}
+        self._client = httpx.AsyncClient(
+            headers={"User-Agent": f"sse-server/{__version__}", "Accept": "application/json"},
+            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=20),
+            timeout=KEYS_TIMEOUT_SECONDS,
+        )
+
+    def reload(self, options: AuthOptions) -> None:
+        """Other options, from now on."""
+        self._options = options
+        self._sessions.clear()
+
+    def forget_sessions(self) -> None:
+        """Ask anew for every session."""
+        self._sessions.clear()
+
+    async def close(self) -> None:
+        """Ask nobody any more."""
+        under_way: list[asyncio.Task[None] | asyncio.Task[Grant]] = [
+            *self._fetching.values(),
+            *self._asking.values(),
+        ]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        await self._client.aclose()
+
+    async def keys(self, wanted: Sequence[KeySet]) -> None:
+        """Fetch these sets. Does not raise: they may be as old afterwards."""
+        for one in wanted:
+            if one not in self._fetching:
+                self._keep(self._fetching, one, self._fetch_keys(one))
+        await asyncio.gather(*(asyncio.shield(self._fetching[one]) for one in wanted))
+
+    async def session(self, request: Request) -> Grant:
+        """What the application says of the session of `request`.
+
+        Raises:
+            Unauthorized, Forbidden: that it is none.
+            Unavailable: nothing that can be understood, or nothing in time.
+        """
+        key = session_of(request)
+        known = self._sessions.get(key, time.time())
+        if known is not None:
+            return known
+        if key not in self._asking:
+            self._keep(self._asking, key, self._ask_session(request, key))
+        # Whoever waits may go away; the others still want the answer.
+        return await asyncio.shield(self._asking[key])
+
+    def _keep(
+        self, under_way: dict[K, asyncio.Task[T]], key: K, asking: Coroutine[None, None, T]
+    ) -> None:
+        """Let it be under way until it is done."""
+        task = asyncio.get_running_loop().create_task(asking)
+        under_way[key] = task
+
+        def done(task: asyncio.Task[T]) -> None:
+            under_way.pop(key, None)
+            if not task.cancelled():
+                task.exception()  # it may be that nobody waits for it any more
+
+        task.add_done_callback(done)
+
+    async def _fetch_keys(self, wanted: KeySet) -> None:
+        wanted.asked(time.time())
+        address = wanted.source.value
+        problem: object = None
+        try:
+            async with asyncio.timeout(KEYS_TIMEOUT_SECONDS):
+                status, body = await self._get(address, [])
+            if status == httpx.codes.OK:
+                wanted.take(body, time.time())
+            else:
+                problem = f"the answer has status {status}"
+        except InvalidKey as error:
+            problem = error
+        except (httpx.HTTPError, TimeoutError) as error:
+            problem = type(error).__name__
+        if problem is not None:
+            logger.warning("keys stay as they are: %s: %s", _shown(address), problem)
+
+    async def _ask_session(self, request: Request, key: bytes) -> Grant:
+        forward = self._options.forward
+        assert forward.url is not None, "the guard asks only where there is somebody to ask"
+        headers = [
+            (name.decode(), value.decode("latin-1"))
+            for name, value in request.headers
+            if name in {b"cookie", b"authorization"}
+        ]
+        try:
+            async with asyncio.timeout(forward.timeout_seconds):
+                status, body = await self._get(forward.url, headers)
+        except (httpx.HTTPError, TimeoutError) as error:
+            logger.warning("a session cannot be asked for: %s", type(error).__name__)
+            raise _nobody_knows() from None
+        if status == httpx.codes.UNAUTHORIZED:
+            raise Unauthorized("the application does not know this session: log in")
+        if status == httpx.codes.FORBIDDEN:
+            raise Forbidden("the application does not let this session in")
+        if not httpx.codes.is_success(status):
+            logger.warning("a session cannot be asked for: %s", f"status {status}")
+            raise _nobody_knows()
+        now = time.time()
+        try:
+            grant = session_grant(body, now, self._options.grant_seconds)
+        except InvalidGrant as error:
+            logger.warning("a session cannot be asked for: %s", error)
+            raise _nobody_knows() from None
+        if grant.ends_at <= now:
+            raise Unauthorized("the application says that this session has ended: log in")
+        self._sessions.put(key, grant, now + forward.cache_seconds, forward.max_cached)
+        return grant
+
+    async def _get(self, address: str, headers: list[tuple[str, str]]) -> tuple[int, bytes]:
+        """Status and body. Redirects are not followed: what is sent is for this address alone."""
+        body = bytearray()
+        async with self._client.stream("GET", address, headers=headers) as answer:
+            async for chunk in answer.aiter_bytes():
+                body += chunk
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise httpx.DecodingError("the answer is too long")
+        return answer.status_code, bytes(body)
+
+
+def _shown(address: str) -> str:
+    """An address without what may be secret in it."""
+    url = httpx.URL(address)
+    return f"{url.scheme}://{url.host}{url.path}"
+
+
+def _nobody_knows() -> Unavailable:
+    return Unavailable("nobody can say who you are now: try again", retry_after_seconds=5)

@@ -1,0 +1,188 @@
+"""Sessions that an application knows."""
+
+import threading
+import time
+
+import pytest
+
+from tests.auth.application import Application
+from tests.auth.test_server import (
+    FORBIDDEN,
+    NOT_GRANTED,
+    UNAUTHORIZED,
+    ask,
+    bearer,
+    error,
+    let_time_pass,
+)
+from tests.outbound.conftest import APP, StartForward
+from tests.running_server import RunningServer, wait_until
+
+UNAVAILABLE = (503, "unavailable")
+COOKIE = "Cookie: sid=seven\r\n"
+
+
+@pytest.fixture
+def running(start_forward: StartForward, application: Application) -> RunningServer:
+    application.sessions["seven"] = {
+        "sub": "7",
+        "tenant": "blue",
+        "channels": {"subscribe": ["news:*"], "publish": ["a"]},
+    }
+    return start_forward()
+
+
+def test_a_session_is_let_in(running: RunningServer, application: Application) -> None:
+    with running.client() as client:
+        client.get("/events?channel=news:1&channel=user:7", COOKIE)
+        client.read_stream_head()
+        running.publish("user:7", "x")
+        assert client.read_events(1) == ["x"]
+    assert error(ask(running, "/events/user:8", COOKIE)) == NOT_GRANTED
+    published = ask(running, "/events/a", f"{COOKIE}Origin: {APP}\r\n", "x")
+    assert published.status == 200
+    (path, fields), *_ = application.asked
+    assert path == "/auth"
+    assert fields["cookie"] == "sid=seven"
+    assert "authorization" not in fields
+
+
+def test_authorization_is_asked_about_as_it_is(
+    running: RunningServer, application: Application
+) -> None:
+    application.sessions["Basic c2V2ZW4="] = application.sessions["seven"]
+    application.sessions["Bearer opaque"] = application.sessions["seven"]
+    for field in ("Basic c2V2ZW4=", "Bearer opaque"):
+        answer = ask(running, "/channels/news:1/events", f"Authorization: {field}\r\n")
+        assert answer.status == 200
+    assert ask(running, "/events/a", bearer("opaque"), "x").status == 200  # needs no Origin
+
+
+def test_refusals_pass_through(running: RunningServer) -> None:
+    assert error(ask(running, "/events/news:1", "Cookie: sid=eight\r\n")) == UNAUTHORIZED
+    assert error(ask(running, "/events/news:1", "Cookie: sid=forbidden\r\n")) == FORBIDDEN
+    assert error(ask(running, "/events/news:1")) == UNAUTHORIZED
+
+
+def test_who_shows_nothing_is_not_asked_about(
+    running: RunningServer, application: Application
+) -> None:
+    assert error(ask(running, "/events/news:1")) == UNAUTHORIZED
+    assert error(ask(running, "/events/a", COOKIE, "x")) == FORBIDDEN  # no Origin
+    assert application.asked == []
+
+
+@pytest.mark.parametrize("status", [204, 302, 400, 404, 500, 503])
+def test_anything_else_is_503(
+    running: RunningServer, application: Application, status: int
+) -> None:
+    application.status = status
+    application.body = b""
+    answer = ask(running, "/events/news:1", COOKIE)
+    assert error(answer) == UNAVAILABLE
+    assert answer.fields["retry-after"] == "5"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"nonsense",
+        b"[]",
+        b'{"sub": 7}',
+        b'{"channels": "news"}',
+        b'{"channels": {"subscribe": ["a*"]}}',
+        b'{"exp": "tomorrow"}',
+        b"[" * 100_000,
+        b'"' + b"x" * 2_000_000 + b'"',
+    ],
+)
+def test_what_is_no_grant_is_503(
+    running: RunningServer, application: Application, body: bytes
+) -> None:
+    application.body = body
+    assert error(ask(running, "/events/news:1", COOKIE)) == UNAVAILABLE
+
+
+def test_an_application_that_is_not_there(start_forward: StartForward) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Application, "url", property(lambda _self: "http://127.0.0.1:9"))
+        running = start_forward()
+    assert error(ask(running, "/events/news:1", COOKIE)) == UNAVAILABLE
+
+
+def test_an_application_that_does_not_answer(
+    start_forward: StartForward, application: Application
+) -> None:
+    application.holds = threading.Event()
+    running = start_forward(timeout_seconds=0.1)
+    assert error(ask(running, "/events/news:1", COOKIE)) == UNAVAILABLE
+
+
+def test_a_grant_is_believed_for_a_time(running: RunningServer, application: Application) -> None:
+    for _ in range(5):
+        assert ask(running, "/channels/news:1/events", COOKIE).status == 200
+    assert len(application.asked) == 1
+    ask(running, "/channels/news:1/events", "Cookie: sid=seven; other=1\r\n")
+    assert len(application.asked) == 2
+
+
+def test_a_refusal_is_not_believed(running: RunningServer, application: Application) -> None:
+    ask(running, "/channels/news:1/events", "Cookie: sid=eight\r\n")
+    application.sessions["eight"] = {"channels": {"subscribe": ["news:*"]}}
+    assert ask(running, "/channels/news:1/events", "Cookie: sid=eight\r\n").status == 200
+
+
+def test_who_comes_meanwhile_waits_for_the_same_answer(
+    running: RunningServer, application: Application
+) -> None:
+    application.holds = threading.Event()
+    clients = [running.client() for _ in range(5)]
+    for client in clients:
+        client.get("/channels/news:1/events", COOKIE)
+    keeper = running.server._gate._keeper
+    assert keeper is not None
+    wait_until(lambda: len(application.asked) == 1, "the application is asked")
+    wait_until(
+        lambda: (
+            running.call(
+                lambda: sum(
+                    getattr(one, "_task", None) is not None
+                    for one in running.server._site.connections
+                )
+            )
+            == 5
+        ),
+        "all wait",
+    )
+    clients.pop().reset()  # who goes away takes nobody's answer along
+    application.holds.set()
+    for client in clients:
+        assert client.read_answer().status == 200
+    assert len(application.asked) == 1
+
+
+def test_a_grant_that_ends(
+    start_forward: StartForward, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sse_server.net.timer._INTERVAL_SECONDS", 0.02)
+    application.sessions["seven"] = {
+        "channels": {"subscribe": ["a"]},
+        "exp": time.time() + 60,
+    }
+    running = start_forward(cache_seconds=0)
+    with running.client() as client:
+        client.get("/events/a", COOKIE)
+        client.read_stream_head()
+        let_time_pass(running, 100)
+        assert b"event: token-expired" in client.read_to_end()
+    application.sessions["seven"]["exp"] = time.time() - 1
+    assert error(ask(running, "/events/a", COOKIE + "X: 1\r\n")) == UNAUTHORIZED
+
+
+def test_a_session_becomes_a_token(running: RunningServer) -> None:
+    answer = ask(running, "/token", f"{COOKIE}Origin: {APP}\r\n", '{"channels": ["news:1"]}')
+    assert answer.status == 200
+    token = answer.body.split(b'"')[3].decode()
+    running.subscriber(f"/events/news:1?token={token}")
+    assert error(ask(running, "/token", COOKIE, "")) == FORBIDDEN
