@@ -60,6 +60,7 @@ NOT_ON_THE_PAGE = {
     "hub.log.max_tombstones",
     "hub.writes_per_run",
     "journal.lines_per_second",
+    "http.h2_budgets.MAX_IN_SPAN",
     "tls.cert",
     "tls.key",
     "wire.parser.MAX_EVENT_BYTES",  # of streams that we read
@@ -91,6 +92,12 @@ FIXED = {
     "HTTP/2: a frame": "http.h2_frames.MAX_FRAME_BYTES",
     "HTTP/2: CONTINUATION frames of one header block": "http.h2_scanner.MAX_CONTINUATIONS",
     "HTTP/2: settings in one frame": "http.h2_scanner.MAX_SETTINGS",
+    "HTTP/2: streams reset within a second of their opening, at once": (
+        "http.h2_budgets.MAX_QUICK_RESETS"
+    ),
+    "HTTP/2: frames of WINDOW_UPDATE beside 10 for each of DATA that we send": (
+        "http.h2_budgets.MAX_WINDOW_UPDATES"
+    ),
 }
 
 # Which numbers stand beside a parameter, as constants or options: what else is there is a number

@@ -109,6 +109,7 @@ class Server:
                 connections=lambda: self._site.size,
                 delayed=lambda: self._engine.delayed,
                 refusals=journal.refusals,
+                breaks=journal.breaks,
                 handshakes=NO_HANDSHAKES if self._tls is None else self._tls.counts,
                 loop_lag=self._lag,
             )

@@ -72,6 +72,7 @@ def test_sources_that_are_closed_make_room_and_cost_nothing(
     for _ in range(3):
         trusting.evaluate(OPEN, 100)
         wait_until(lambda: secured.server.hub.subscribers == 100, "all are open")
+        trusting.wait_for_timeout(1_100)  # resets of younger streams are counted
         trusting.reload()
         wait_until(lambda: secured.server.hub.subscribers == 0, "all are gone")
     assert secured.site_sizes == (1, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sse_server.http.h2_frames import shared_data_frames
+from sse_server.http.h2_frames import MAX_FRAME_BYTES, shared_data_frames
 from sse_server.http.h2_stream import Http2Stream
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class StreamBundle:
             if total <= self.floor:
                 self.total = total
                 flow.window -= all_bytes
+                flow.data_frames += len(self._ids) * (1 + size // MAX_FRAME_BYTES)
                 flow.send(shared_data_frames(self._ids, data))
                 return
         flow.hold(self.streams.copy(), data)

@@ -10,6 +10,8 @@ not sent more, since larger frames make streams wait for one another."""
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS = 0, 1, 2, 3, 4
 PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 5, 6, 7, 8, 9
+UNKNOWN = CONTINUATION + 1
+"""Stands for all that RFC 9113 has no name for."""
 
 ACK = END_STREAM = 0x1
 END_HEADERS = 0x4

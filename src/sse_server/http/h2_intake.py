@@ -16,6 +16,7 @@ from h2.events import (
 from h2.settings import SettingCodes
 
 from sse_server.errors import RequestError
+from sse_server.http.h2_budgets import QUICK_SECONDS
 from sse_server.http.h2_frames import headers_frames
 from sse_server.http.h2_heads import CONTINUE_BLOCK
 from sse_server.http.h2_request import StreamError, check_trailers
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 class Intake:
     """Handles the events of one read, in order."""
 
-    __slots__ = ("_arrivals", "_clock", "_decline", "_flow")
+    __slots__ = ("_arrivals", "_clock", "_decline", "_flow", "_quick_resets", "_resets")
 
     def __init__(
         self,
@@ -48,6 +49,8 @@ class Intake:
         self._arrivals = arrivals
         self._clock = clock
         self._decline = decline
+        self._resets = 0  # since they were taken, by the client
+        self._quick_resets = 0  # of them, those of streams that had hardly been opened
 
     def take(self, event: Event) -> None:
         """Handle what concerns a request."""
@@ -64,6 +67,15 @@ class Intake:
                 self._lose(event.stream_id)
             case _:  # settings and windows are looked at when all is read; the rest is h2's
                 pass
+
+    def take_quick_resets(self, frames: int) -> int:
+        """Streams that were reset and had hardly been opened, or were not open at all.
+
+        `frames` is how many of RST_STREAM there were.
+        """
+        number = self._quick_resets + max(0, frames - self._resets)
+        self._resets = self._quick_resets = 0
+        return number
 
     def open_windows(self, events: list[Event]) -> None:
         """Let those go on whose windows have been opened."""
@@ -91,11 +103,12 @@ class Intake:
         if h2 is None:  # reset in the same read
             return
         fields = [(name, value) for name, value in event.headers]
-        stream = Http2Stream(flow, h2, is_head=(b":method", b"HEAD") in fields)
+        now = self._clock()
+        stream = Http2Stream(flow, h2, now, is_head=(b":method", b"HEAD") in fields)
         flow.streams[event.stream_id] = stream
         ended = event.stream_ended is not None
         try:
-            if self._arrivals.begin(stream, fields, self._clock(), ended=ended):
+            if self._arrivals.begin(stream, fields, now, ended=ended):
                 flow.send(headers_frames(event.stream_id, CONTINUE_BLOCK))
         except RequestError as error:
             self._decline(stream, error)
@@ -119,7 +132,10 @@ class Intake:
 
     def _lose(self, stream_id: int) -> None:
         self._arrivals.drop(stream_id)
+        self._resets += 1
         stream = self._flow.streams.get(stream_id)
+        if stream is None or self._clock() < stream.began_at + QUICK_SECONDS:
+            self._quick_resets += 1
         if stream is not None:
             self._flow.forget(stream)
             stream.gone(CloseReason.LOST)

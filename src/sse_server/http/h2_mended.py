@@ -93,6 +93,7 @@ class MendedConnection(H2Connection):
         self.max_streams = max_streams
         self.refuses = False  # no new streams: our last GOAWAY is sent
         self._window_bytes = window_bytes
+        self.caused = 0  # resets by us for what the client did wrong, since they were taken
         self.local_settings = Settings(
             client=False,
             initial_values={
@@ -134,6 +135,17 @@ class MendedConnection(H2Connection):
         (frame,) = stream.reset_stream(error_code)
         self._forget_closed(stream)
         return frame.serialize()
+
+    def take_caused(self) -> int:
+        """How many resets there were since the last call for what the client did wrong."""
+        caused, self.caused = self.caused, 0
+        return caused
+
+    def _prepare_for_sending(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            if isinstance(frame, RstStreamFrame):
+                self.caused += frame.error_code != ErrorCodes.REFUSED_STREAM
+        super()._prepare_for_sending(frames)
 
     def _forget_closed(self, stream: MendedStream) -> None:
         if stream.closed and self.streams.pop(stream.stream_id, None) is not None:

@@ -31,8 +31,9 @@ _HELD_BYTES = 65_536  # of answers and rests, before one write
 class Outflow:
     """The streams of a connection, and what is sent on them."""
 
-    __slots__ = ("_held", "_held_bytes", "_write", "answer_bytes", "asked", "carrier", "h2", "line",
-                 "paused", "sent", "streams", "turn_bytes")  # fmt: skip
+    __slots__ = ("_held", "_held_bytes", "_write", "answer_bytes", "asked", "carrier",
+                 "data_frames", "h2", "line", "paused", "sent", "streams",
+                 "turn_bytes")  # fmt: skip
 
     def __init__(self, h2: MendedConnection, carrier: Carrier, turn_bytes: int) -> None:
         """Nothing is open."""
@@ -40,6 +41,7 @@ class Outflow:
         self.carrier = carrier
         self._write = carrier.write
         self.turn_bytes = turn_bytes
+        self.data_frames = 0  # sent, ever
         self.streams: dict[int, Http2Stream] = {}
         self.line: OrderedDict[Http2Stream, None] = OrderedDict()
         self.asked: set[Http2Stream] = set()  # their subscribers write next, or have all there is

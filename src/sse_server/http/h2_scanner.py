@@ -11,11 +11,13 @@ import struct
 
 from h2.errors import ErrorCodes
 
-from sse_server.errors import RemoteProtocolError
+from sse_server.http.h2_budgets import Budgets, Http2Error, too_much
 from sse_server.http.h2_frames import (
     ACK,
     CONTINUATION,
+    DATA,
     END_HEADERS,
+    END_STREAM,
     FRAME_HEADER_BYTES,
     GOAWAY,
     HEADERS,
@@ -23,7 +25,10 @@ from sse_server.http.h2_frames import (
     PING,
     PREFACE,
     PRIORITY,
+    RST_STREAM,
     SETTINGS,
+    UNKNOWN,
+    WINDOW_UPDATE,
     ping,
 )
 
@@ -32,7 +37,8 @@ MAX_CONTINUATIONS = 8
 MAX_SETTINGS = 32
 """Of one frame. There are 8 that anybody has defined; h2 remembers each one it is told."""
 
-_UNKNOWN = CONTINUATION + 1
+_FRAMES_PER_TURN = 512  # about 10 ms of h2's time, when there is a body in small pieces
+_BUDGETED = frozenset((SETTINGS, PING, PRIORITY, UNKNOWN))
 _HEADER = struct.Struct(">HBBBL")
 _STREAM_BITS = 0x7FFF_FFFF
 _PING_BYTES = 8
@@ -41,31 +47,25 @@ _GOAWAY_BYTES = 8
 _SETTING_BYTES = 6
 
 
-class Http2Error(RemoteProtocolError):
-    """An error that ends an HTTP/2 connection; there is a GOAWAY to send, but no answer."""
-
-    def __init__(self, error_code: int, message: str) -> None:
-        """`error_code` as RFC 9113 section 7 has it."""
-        self.error_code = error_code
-        super().__init__(message)
-
-
 class FrameScanner:
     """Cuts what a client sends into whole frames, counts them, and keeps some from h2."""
 
-    __slots__ = ("_block", "_buffer", "_continuations", "_preface", "counts", "has_more",
-                 "is_leaving", "output", "pongs", "progress")  # fmt: skip
+    __slots__ = ("_block", "_budgets", "_buffer", "_continuations", "_has_settings", "_preface",
+                 "has_more", "is_leaving", "output", "pongs", "progress", "resets",
+                 "window_updates")  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, budgets: Budgets) -> None:
         """The preface is still to come."""
+        self._budgets = budgets
         self._buffer = bytearray()
         self._preface = PREFACE  # what of it has not been seen
         self._block = False  # a header block is open
         self._continuations = 0
         self.progress = 0  # frames and header blocks that came to their end
         self.has_more = False  # the last call of `take` left something that is whole
-        self.counts = [0] * (_UNKNOWN + 1)
-        """Frames by type; the last counts all that are unknown. Floods are seen here."""
+        self._has_settings = False
+        self.resets = 0  # RST_STREAM and WINDOW_UPDATE in the last call of `take`
+        self.window_updates = 0
         self.output: list[bytes] = []  # answers to PINGs
         self.pongs: list[bytes] = []  # answers to PINGs of ours
         self.is_leaving = False  # the client has sent GOAWAY
@@ -76,7 +76,7 @@ class FrameScanner:
 
         The preface is whole with its SETTINGS (RFC 9113 section 3.4).
         """
-        return bool(self._buffer or self._block or not self.counts[SETTINGS])
+        return bool(self._buffer or self._block or not self._has_settings)
 
     @property
     def held_bytes(self) -> int:
@@ -97,7 +97,7 @@ class FrameScanner:
             self._preface = self._preface[size:]
             del self._buffer[:size]
 
-    def take(self, most_heads: int) -> bytes:
+    def take(self, most_heads: int, now: float) -> bytes:
         """Frames for h2, all whole, with at most so many heads of requests among them.
 
         Raises:
@@ -105,9 +105,12 @@ class FrameScanner:
         """
         buffer = self._buffer
         at = kept = 0
+        self.resets = self.window_updates = 0
+        left = _FRAMES_PER_TURN
         parts: list[bytes] = []
         end = len(buffer)
-        while end - at >= FRAME_HEADER_BYTES and most_heads > 0:
+        while end - at >= FRAME_HEADER_BYTES and most_heads > 0 and left > 0:
+            left -= 1
             high, low, kind, flags, stream_id = _HEADER.unpack_from(buffer, at)
             size = (high << 8) | low
             if size > MAX_FRAME_BYTES:
@@ -115,7 +118,7 @@ class FrameScanner:
             behind = at + FRAME_HEADER_BYTES + size
             if behind > end:
                 break
-            self._count(kind, size)
+            self._count(kind, flags, size, now)
             if not self._block and self._deals_with(
                 kind, flags, stream_id & _STREAM_BITS, at, size
             ):
@@ -128,24 +131,30 @@ class FrameScanner:
             at = behind
         parts.append(bytes(buffer[kept:at]))
         del buffer[:at]
-        self.has_more = most_heads <= 0
+        self.has_more = most_heads <= 0 or left <= 0
         return b"".join(parts)
 
-    def _count(self, kind: int, size: int) -> None:
-        """Count a frame, and refuse what would be too much of one kind by itself."""
-        counts = self.counts
-        if kind != SETTINGS and not counts[SETTINGS]:
-            # RFC 9113 section 3.4: the preface goes on with a SETTINGS frame.
-            raise Http2Error(ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
-        counts[min(kind, _UNKNOWN)] += 1
-        if kind == SETTINGS and size > MAX_SETTINGS * _SETTING_BYTES:
-            raise Http2Error(ErrorCodes.ENHANCE_YOUR_CALM, "too many settings in one frame")
-        if kind == HEADERS:
+    def _count(self, kind: int, flags: int, size: int, now: float) -> None:
+        """Count a frame, and refuse what is too much."""
+        if not self._has_settings:
+            if kind != SETTINGS:  # RFC 9113 section 3.4: the preface goes on with it
+                raise Http2Error(ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+            self._has_settings = True
+        kind = min(kind, UNKNOWN)
+        if kind in _BUDGETED or (kind == DATA and not size and not flags & END_STREAM):
+            self._budgets.count(kind, now)
+        if kind == WINDOW_UPDATE:
+            self.window_updates += 1
+        elif kind == RST_STREAM:
+            self.resets += 1
+        elif kind == SETTINGS and size > MAX_SETTINGS * _SETTING_BYTES:
+            raise too_much("settings")
+        elif kind == HEADERS:
             self._continuations = 0
         elif kind == CONTINUATION:
             self._continuations += 1
             if self._continuations > MAX_CONTINUATIONS:
-                raise Http2Error(ErrorCodes.ENHANCE_YOUR_CALM, "a header block without an end")
+                raise too_much("continuations")
 
     def _deals_with(self, kind: int, flags: int, stream_id: int, at: int, size: int) -> bool:
         """Whether a frame is sound and h2 need not see it: then it is dealt with."""

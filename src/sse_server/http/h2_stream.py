@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 
 from sse_server.http.chunked import plain
-from sse_server.http.h2_frames import data_frames
+from sse_server.http.h2_frames import MAX_FRAME_BYTES, data_frames
 from sse_server.wire.flow import Client, CloseReason
 
 if TYPE_CHECKING:
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 class Http2Stream:
     """Passes bursts down, in frames, and the connection's news up."""
 
-    __slots__ = ("agent", "at", "bundle", "cancel", "ends", "flow", "h2", "id_bytes", "is_head",
-                 "paused", "rest", "slot", "source", "turn_left")  # fmt: skip
+    __slots__ = ("agent", "at", "began_at", "bundle", "cancel", "ends", "flow", "h2", "id_bytes",
+                 "is_head", "paused", "rest", "slot", "source", "turn_left")  # fmt: skip
 
-    def __init__(self, flow: Outflow, h2: MendedStream, *, is_head: bool) -> None:
+    def __init__(self, flow: Outflow, h2: MendedStream, now: float, *, is_head: bool) -> None:
         """`is_head`: it is to be answered without a body."""
+        self.began_at = now
         self.flow = flow
         self.h2 = h2
         self.id_bytes = h2.stream_id.to_bytes(4, "big")
@@ -95,6 +96,7 @@ class Http2Stream:
         size = len(data)
         if flow.is_free and size <= flow.window and size <= self.h2.outbound_flow_control_window:
             self.spend(size)
+            flow.data_frames += 1 + size // MAX_FRAME_BYTES
             flow.send(data_frames(self.id_bytes, data))
         elif data:
             flow.hold([self], data)
@@ -166,6 +168,7 @@ class Http2Stream:
         rest, at = self.rest, self.at
         size = min(most, len(rest) - at)
         self.spend(size)
+        self.flow.data_frames += 1 + size // MAX_FRAME_BYTES
         if self.ends:
             self.flow.answer_bytes -= size
         self.at = at + size

@@ -18,17 +18,19 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
 from sse_server.http.chunked import plain
 from sse_server.http.h2_arrivals import Arrivals
+from sse_server.http.h2_budgets import Budgets, Http2Error
 from sse_server.http.h2_frames import ANY_STREAM, goaway, ping
 from sse_server.http.h2_heads import event_stream_block, response_block
 from sse_server.http.h2_intake import Intake
 from sse_server.http.h2_mended import MendedConnection
 from sse_server.http.h2_outflow import Outflow
 from sse_server.http.h2_request import StreamError
-from sse_server.http.h2_scanner import FrameScanner, Http2Error
+from sse_server.http.h2_scanner import FrameScanner
 from sse_server.http.heads import WITHOUT_CONTENT
 from sse_server.http.response import Response, error_response
 from sse_server.wire.flow import CloseReason
@@ -53,8 +55,8 @@ _ALIVE_PING = b"alive?\r\n"
 class Http2:
     """One HTTP/2 connection."""
 
-    __slots__ = ("_announced", "_arrivals", "_carrier", "_h2", "_intake", "_scanner",
-                 "_server_date", "failed", "flow", "is_settled")  # fmt: skip
+    __slots__ = ("_announced", "_arrivals", "_budgets", "_carrier", "_clock", "_h2", "_intake",
+                 "_scanner", "_server_date", "failed", "flow", "is_settled")  # fmt: skip
 
     def __init__(
         self,
@@ -72,7 +74,9 @@ class Http2:
         )
         self._server_date = server_date
         self._carrier = carrier
-        self._scanner = FrameScanner()
+        self._clock = clock
+        self._budgets = Budgets()
+        self._scanner = FrameScanner(self._budgets)
         self.flow = Outflow(self._h2, carrier, options.turn_bytes)
         self._arrivals = Arrivals(limits)
         self._intake = Intake(self.flow, self._arrivals, clock, self._decline)
@@ -139,13 +143,16 @@ class Http2:
         flow, scanner, intake = self.flow, self._scanner, self._intake
         flow.collect()
         try:
-            data = scanner.take(_HEADS_PER_TURN)
+            data = scanner.take(_HEADS_PER_TURN, self._clock())
+            if scanner.window_updates:
+                self._budgets.count_window_updates(scanner.window_updates, flow.data_frames)
             events = self._h2.receive_data(data) if data else []
             self._flush()
             for event in events:
                 intake.take(event)
                 self._flush()
             intake.open_windows(events)
+            self._count_resets()
         except Http2Error as error:
             self._fail(error)
             raise
@@ -229,10 +236,21 @@ class Http2:
         self.flow.streams.clear()
         self._h2._frame_dispatch_table.clear()  # noqa: SLF001 (bound methods of its own)
 
+    def _count_resets(self) -> None:
+        """Resets of streams that were hardly open, and those that are an error of the client's.
+
+        Raises:
+            Http2Error: there were too many.
+        """
+        number = self._intake.take_quick_resets(self._scanner.resets) + self._h2.take_caused()
+        if number:
+            self._budgets.count_resets(number, self._clock())
+
     def _decline(self, stream: Http2Stream, error: RequestError) -> None:
         """Answer what is no request that can be served."""
         self._arrivals.drop(stream.h2.stream_id)
         if isinstance(error, StreamError):
+            self._h2.caused += error.error_code != ErrorCodes.REFUSED_STREAM
             self.flow.reset(stream, error.error_code)
         else:
             self._carrier.refused(error)

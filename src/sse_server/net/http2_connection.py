@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from sse_server.http.h2_scanner import Http2Error
+from sse_server.http.h2_budgets import Http2Error
 from sse_server.http.http2 import Http2
 from sse_server.net.closing import close_gently, took_too_long
 from sse_server.net.held import TooMuchHeld
@@ -95,8 +95,8 @@ class Http2Connection(asyncio.Protocol):
         self._watch.hear(self._site.loop.time())
         try:
             self._machine.receive(data)
-        except Http2Error:
-            self._finish()
+        except Http2Error as error:
+            self._break(error)
             return
         if not self._scheduled:
             self._take_turn()
@@ -213,8 +213,8 @@ class Http2Connection(asyncio.Protocol):
         before = machine.progress
         try:
             more = machine.turn()
-        except Http2Error:
-            self._finish()
+        except Http2Error as error:
+            self._break(error)
             return
         is_waiting = machine.is_waiting
         self._watch.look(is_waiting=is_waiting, has_progressed=machine.progress != before)
@@ -267,6 +267,11 @@ class Http2Connection(asyncio.Protocol):
         ending = machine.is_settled if self._watch.drains else machine.is_leaving
         if ending and not (machine.flow.streams or self._lingers):
             self._finish()
+
+    def _break(self, error: Http2Error) -> None:
+        """The client has broken the rules, and been told so."""
+        self._site.journal.broken(self._transport, error.kind, error.message)
+        self._finish()
 
     def _finish(self) -> None:
         """Close, in a way that lets what has been sent arrive."""

@@ -52,6 +52,8 @@ class Observed:
     """Publishes that had to wait."""
     refusals: Counter[str]
     """By the code of their error."""
+    breaks: Counter[str]
+    """Connections of HTTP/2 that were ended, by what for."""
     handshakes: Mapping[str, int]
     """Those of TLS, by how they ended."""
     loop_lag: Histogram
@@ -74,6 +76,11 @@ class ServerCollector(Collector):
             "refusals",
             "Requests that were answered with an error, by its code.",
             by=("code", self._observed.refusals),
+        )
+        yield _counter(
+            "http2_errors",
+            "Connections of HTTP/2 ended for what their client sent, by error code or flood.",
+            by=("kind", self._observed.breaks),
         )
         yield _counter(
             "tls_handshakes",
