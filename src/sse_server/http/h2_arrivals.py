@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,7 +40,8 @@ class Arrivals:
         """
         self._limits = limits
         self._arriving: dict[int, Arriving] = {}
-        self._whole: deque[tuple[Http2Stream, Request]] = deque()  # nobody has taken them yet
+        # Nobody has taken them yet. No deque: an empty one takes 760 bytes.
+        self._whole: list[tuple[Http2Stream, Request]] = []
         self._sizes: dict[int, int] = {}  # of bodies, until they are answered
         self.bytes = 0  # of all of them
 
@@ -114,7 +114,7 @@ class Arrivals:
     def next(self) -> tuple[Http2Stream, Request] | None:
         """The next one that is whole and whose stream is still open; None: there is none."""
         while self._whole:
-            stream, request = self._whole.popleft()
+            stream, request = self._whole.pop(0)
             if stream.is_open:
                 return stream, request
         return None

@@ -234,7 +234,6 @@ class Http2:
         for stream in list(self.flow.streams.values()):
             stream.gone(CloseReason.LOST)
         self.flow.streams.clear()
-        self._h2._frame_dispatch_table.clear()  # noqa: SLF001 (bound methods of its own)
 
     def _count_resets(self) -> None:
         """Resets of streams that were hardly open, and those that are an error of the client's.
