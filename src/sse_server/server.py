@@ -24,6 +24,7 @@ from sse_server.net.farewell import Farewell
 from sse_server.net.listener import Listener, adopt, listen
 from sse_server.net.site import Site
 from sse_server.net.timer import Timer
+from sse_server.net.tls import NO_HANDSHAKES, Tls
 from sse_server.observe.collector import Observed
 from sse_server.observe.journal import Journal
 from sse_server.observe.metrics import Metrics
@@ -58,13 +59,14 @@ class Server:
 
         Raises:
             ConfigurationError: a socket cannot be listened on, or is reachable by strangers who
-                need not say who they are.
+                need not say who they are; or the certificate cannot be used.
         """
         self._options = options = options or ServerOptions()
         self._sockets = sockets
         for sock in sockets:
             host = bound_address(sock).host
             check_bind(host, allow_anonymous=options.lets_strangers_in, setting="sockets")
+        self._tls = None if options.tls.cert is None else Tls(options.tls)
         self._listeners: list[Listener] = []
         self._background: set[asyncio.Future[list[Receipt]]] = set()
         self._lag = Histogram(SECONDS)
@@ -79,6 +81,11 @@ class Server:
     def options(self) -> ServerOptions:
         """What it serves with now."""
         return self._options
+
+    @property
+    def scheme(self) -> str:
+        """`https` or `http`: what the addresses of TCP listeners begin with."""
+        return "http" if self._tls is None else "https"
 
     @property
     def hub(self) -> Hub:
@@ -118,6 +125,8 @@ class Server:
                 connections=lambda: self._site.size,
                 delayed=lambda: self._engine.delayed,
                 refusals=journal.refusals,
+                breaks=journal.breaks,
+                handshakes=NO_HANDSHAKES if self._tls is None else self._tls.counts,
                 loop_lag=self._lag,
                 tenants=lambda: self._gate.tenants,
                 engine=engine.counters,
@@ -140,9 +149,9 @@ class Server:
             metrics,
             lambda: self._unready or engine.trouble,
         )
-        self._site = Site(
-            self._surface.endpoint(options), options.connection, options.http1, loop, journal
-        )
+        endpoint = self._surface.endpoint(options)
+        self._site = Site(endpoint, options.connection, options.http1, loop, journal, options.http2)
+        self._site.tls = self._tls
         try:
             for sock in self._sockets:
                 self._listeners.append(await adopt(sock, self._site))
@@ -198,16 +207,19 @@ class Server:
 
         Raises:
             ServerClosed: the server has not been started, or is closed.
-            ConfigurationError: what is new does not go together with what has to stay.
+            ConfigurationError: what is new does not go together with what has to stay, or the
+                certificate, which is read again, cannot be used. Then nothing has changed.
         """
         if self._unready is not None:
             raise ServerClosed(self._unready)
         new, left = take_over(self._options, options)
+        if self._tls is not None:
+            self._tls.reload(new.tls)
         self._gate.take(new.auth, new.cors.origins)
         self._options = new
-        self._hub.reload(self._options.hub)
-        self._site.reload(self._options.connection, self._options.http1)
-        self._site.endpoint = self._surface.endpoint(self._options)
+        self._hub.reload(new.hub)
+        self._site.reload(new.connection, new.http1, new.http2)
+        self._site.endpoint = self._surface.endpoint(new)
         return [".".join(path) for path in left]
 
     async def publish(self, channel: str, event: Event | str | bytes) -> Receipt:
@@ -273,7 +285,7 @@ class Server:
         left_seconds = until - site.loop.time()
         # The next server may begin only when this one has ended.
         first_seconds = left_seconds + self._options.restart_seconds
-        farewell = Farewell.of(first_seconds, len(site.streams), site.peak_rate)
-        for stream in list(site.streams):
+        farewell = Farewell.of(first_seconds, site.stream_count, site.peak_rate)
+        for stream in site.open_streams():
             stream.finish(farewell.block())
         await site.wait_until_empty()
