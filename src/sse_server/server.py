@@ -136,6 +136,7 @@ class Server:
             journal,
             metrics,
             lambda: self._unready or engine.trouble,
+            engine.history if engine.keeps_history else None,
         )
         self._site = Site(
             self._surface.endpoint(options), options.connection, options.http1, loop, journal
