@@ -17,7 +17,10 @@ from sse_server.observe.journal import Journal
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 SUFFIXES = {"counter": "_total", "info": "_info"}
-LABELS = {"sse_server_refusals": ["code"]}  # no sample before the first
+LABELS = {
+    "sse_server_refusals": ["code"],
+    "sse_server_tenant_open_streams": ["tenant"],
+}  # no sample before the first
 
 
 def rows(heading: str) -> list[list[str]]:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 PREFIX = "sse_server_"
 
+_MAX_TENANTS = 100  # each is a time series
+
 _FRAMES = (0, 1, 10, 100, 1_000, 10_000)
 _BYTES = (0, 1 << 10, 1 << 14, 1 << 18, 1 << 20, 1 << 22, 1 << 24)
 
@@ -57,6 +59,8 @@ class Observed:
     engine: EngineCounters
     trouble: Callable[[], str | None]
     """Why the engine cannot store; None: it can."""
+    tenants: Callable[[], Counter[str]]
+    """How many streams are open, by tenant."""
 
 
 class ServerCollector(Collector):
@@ -84,6 +88,14 @@ class ServerCollector(Collector):
     def _streams(self) -> Iterator[Metric]:
         hub = self._observed.hub
         yield _gauge("open_streams", "Event streams that are open.", hub.subscribers)
+        tenants = GaugeMetricFamily(
+            f"{PREFIX}tenant_open_streams",
+            "Event streams that are open, by the tenant of their grants. Those with most.",
+            labels=("tenant",),
+        )
+        for tenant, number in self._observed.tenants().most_common(_MAX_TENANTS):
+            tenants.add_metric((tenant,), number)
+        yield tenants
         yield _gauge(
             "open_connections",
             "Connections that are open, those of event streams among them.",
