@@ -200,5 +200,7 @@ def test_a_session_becomes_a_token(running: RunningServer) -> None:
     answer = ask(running, "/token", f"{COOKIE}Origin: {APP}\r\n", '{"channels": ["news:1"]}')
     assert answer.status == 200
     token = answer.body.split(b'"')[3].decode()
+    # In a header it is ours, and the application is not asked about it.
+    assert ask(running, "/channels/news:1/events", bearer(token)).status == 200
     running.subscriber(f"/events/news:1?token={token}")
     assert error(ask(running, "/token", COOKIE, "")) == FORBIDDEN
