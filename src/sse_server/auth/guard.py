@@ -145,8 +145,8 @@ class Guard:
                 self._check_origin(request)
             return self._by_token(request, found)
         if self._options.forward.url is not None and _has_session(request):
-            if request.header(b"authorization") is None:
-                self._check_origin(request)
+            # Browsers send Basic authorization by themselves, as they do cookies.
+            self._check_origin(request)
             return self._by_session(request)
         raise Unauthorized(
             "say who you are: Authorization: Bearer, or a token in the query",
@@ -250,7 +250,7 @@ class Guard:
         """
         origin = request.header(b"origin")
         if origin is None:
-            if request.method in _SAFE_METHODS:
+            if request.method in _SAFE_METHODS or request.header(b"authorization") is not None:
                 return
             raise Forbidden(
                 "a request with a cookie has to say by Origin which page it comes from; programs "
