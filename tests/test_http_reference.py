@@ -63,6 +63,7 @@ NOT_ON_THE_PAGE = {
     "http.h2_budgets.MAX_IN_SPAN",
     "tls.cert",
     "tls.key",
+    "sqlite.lock_wait_seconds",
     "wire.parser.MAX_EVENT_BYTES",  # of streams that we read
 }
 
@@ -128,7 +129,8 @@ BOUNDS: dict[str, tuple[str, ...]] = {
         "endpoints.history.MAX_PAGE_BYTES",
     ),
 }
-UNITS = {"": 1, "bytes": 1, "KiB": 1024, "MiB": 1024**2, "s": 1, "min": 60, "ms": 1}
+SIZES = {"": 1, "bytes": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+UNITS = SIZES | {"ms": 1, "s": 1, "min": 60, "days": 86_400}
 
 Row = list[str]
 

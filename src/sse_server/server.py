@@ -15,6 +15,8 @@ from sse_server.core.hub import Hub
 from sse_server.core.presence import presence_channel
 from sse_server.engines.base import Publication, Receipt
 from sse_server.engines.gated import GatedEngine
+from sse_server.engines.reader import HistoryReader
+from sse_server.engines.reported import ReportedPublishing
 from sse_server.engines.schemes import make_engine
 from sse_server.errors import ServerClosed
 from sse_server.net.address import bound_address, parse_address
@@ -35,7 +37,7 @@ from sse_server.wire.event import Event
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
 
@@ -97,12 +99,26 @@ class Server:
             ConfigurationError: an address cannot be had.
         """
         self._loop = loop = asyncio.get_running_loop()
-        engine = make_engine(self._options.engine, loop.time, self._options.idempotency)
-        # Not the loop's clock, which with uvloop stands still while a callback runs.
-        self._hub = Hub(self._options.hub, engine.positions, self._wake_pump, time.monotonic)
+        engine = make_engine(self._options.engine, self._options.engine_settings())
+        try:
+            await engine.open()
+        except BaseException:
+            for sock in self._sockets:
+                sock.close()
+            raise
+        self._hub = Hub(
+            self._options.hub,
+            engine.positions,
+            self._wake_pump,
+            time.monotonic,  # not the loop's, which with uvloop stands still while a callback runs
+            newest=engine.newest,
+            history=HistoryReader(engine) if engine.keeps_history else None,
+            watcher=engine if engine.selective else None,
+        )
+        engine.start(self._hub)
         self._engine = GatedEngine(engine, self._hub)
-        await self._engine.start(self._hub.deliver)
         self._journal = journal = Journal(self._options.journal, time.monotonic)
+        self._publish = ReportedPublishing(self._engine, journal).publish
         metrics = Metrics(
             Observed(
                 hub=self._hub,
@@ -112,6 +128,9 @@ class Server:
                 breaks=journal.breaks,
                 handshakes=NO_HANDSHAKES if self._tls is None else self._tls.counts,
                 loop_lag=self._lag,
+                tenants=lambda: self._gate.tenants,
+                engine=engine.counters,
+                trouble=lambda: engine.trouble,
             )
         )
         options = self._options
@@ -128,7 +147,7 @@ class Server:
             self._publish,
             journal,
             metrics,
-            lambda: self._unready,
+            lambda: self._unready or engine.trouble,
         )
         endpoint = self._surface.endpoint(options)
         self._site = Site(endpoint, options.connection, options.http1, loop, journal, options.http2)
@@ -234,35 +253,10 @@ class Server:
     def _wake_pump(self) -> None:
         self._loop.call_soon(self._hub.pump.run)
 
-    def _publish(
-        self, publications: Sequence[Publication]
-    ) -> list[Receipt] | Awaitable[list[Receipt]]:
-        receipts = self._engine.publish(publications)
-        if not self._journal.tells_events:
-            return receipts
-        if isinstance(receipts, list):
-            self._tell_events(publications, receipts)
-            return receipts
-        return self._publish_and_tell(publications, receipts)
-
-    async def _publish_and_tell(
-        self, publications: Sequence[Publication], later: Awaitable[list[Receipt]]
-    ) -> list[Receipt]:
-        receipts = await later
-        self._tell_events(publications, receipts)
-        return receipts
-
-    def _tell_events(
-        self, publications: Sequence[Publication], receipts: Sequence[Receipt]
-    ) -> None:
-        for (channel, event), receipt in zip(publications, receipts, strict=True):
-            self._journal.published(
-                channel, receipt.position, len(event.data), duplicate=receipt.duplicate
-            )
-
     def _tell_journal(self) -> None:
         """Tell of gaps, and of what was left out in the second that has passed."""
         self._journal.gaps(self._hub.pump)
+        self._journal.engine(self._engine.trouble, self._engine.counters)
         self._journal.tick()
 
     def _tell_presence(self) -> None:

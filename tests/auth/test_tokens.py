@@ -342,6 +342,8 @@ def test_keys_of_the_wrong_kind_are_refused_when_they_are_read() -> None:
         "RS384 file:x",
         "HS256 jwks:https://a.example/",
         "RS256 jwks:file:///etc/passwd",
+        "RS256 jwks:http://login.example/jwks.json",
+        "RS256 jwks:https://",
         "RS256 kid=a jwks:https://a.example/",
         "",
     ):

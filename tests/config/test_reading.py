@@ -103,7 +103,8 @@ def test_the_flag_for_the_file_wins_over_the_variable(tmp_path: Path) -> None:
             {"SSE_SERVER_ENGINE": "redis://me:hunter2@host"},
             (
                 "SSE_SERVER_ENGINE: there is no engine 'redis'; "
-                "write memory: (what is published is gone with the process)"
+                "write memory: (what is published is gone with the process) "
+                "or sqlite:///PATH (it is kept in a file)"
             ),
         ),
     ],

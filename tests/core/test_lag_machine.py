@@ -50,6 +50,11 @@ frames = st.tuples(
 picks = st.integers(0, 30)
 
 
+def with_presence(channels: list[str]) -> list[str]:
+    presence = map(presence_channel, channels)
+    return [*channels, *(name for name in presence if name in PRESENCE)]
+
+
 @dataclass(frozen=True)
 class Frame:
     offset: int
@@ -65,6 +70,7 @@ class Client:
     machine: "LagMachine"
     channels: list[str]
     began: int
+    """There it began to follow the first channels; `since` has all."""
     last_id: int = 0
     """In the beginning, and as long as nothing else was sent: where it began."""
     had: set[int] = field(default_factory=set)
@@ -82,12 +88,11 @@ class Client:
 
     def __post_init__(self) -> None:
         self.last_id = self.began
-        self.followed = {
-            name
-            for channel in self.channels
-            for name in (channel, presence_channel(channel))
-            if name in OPTIONS or name in PRESENCE
-        }
+        self.since = dict.fromkeys(with_presence(self.channels), self.began)
+
+    @property
+    def followed(self) -> set[str]:
+        return set(self.since)
 
     def open(self) -> None:
         self.ended = None
@@ -136,6 +141,14 @@ class Client:
             self.paused = self.was_paused = True
             self.subscriber.pause()
 
+    def change(self, channels: list[str]) -> None:
+        """What is new to it begins where it is."""
+        if self.ended is None and self.subscriber is not None:
+            self.machine.hub.change(self.subscriber, channels)
+            place = self.subscriber.place
+            self.channels = channels
+            self.since = {name: self.since.get(name, place) for name in with_presence(channels)}
+
     def resume(self) -> None:
         if self.paused and self.ended is None and self.subscriber is not None:
             self.paused = False
@@ -166,7 +179,7 @@ class Client:
         told = max(self.gaps, default=self.began)
         newest = {(f.channel, f.key): f.offset for f in self.machine.frames.values()}
         for frame in self.machine.frames.values():
-            if not self.began < frame.offset <= upto or frame.channel not in self.followed:
+            if not self.since.get(frame.channel, upto) < frame.offset <= upto:
                 continue
             if frame.offset in self.had or frame.offset <= told or frame.channel in PRESENCE:
                 continue
@@ -232,6 +245,11 @@ class LagMachine(RuleBasedStateMachine):
     def resume(self, pick: int) -> None:
         if self.clients:
             self.clients[pick % len(self.clients)].resume()
+
+    @rule(pick=picks, channels=channel_lists)
+    def change(self, pick: int, channels: list[str]) -> None:
+        if self.clients:
+            self.clients[pick % len(self.clients)].change(channels)
 
     @rule(pick=picks)
     def cut_and_return(self, pick: int) -> None:

@@ -46,7 +46,7 @@ class Node:
         self.hub.pump.run()
 
     async def start(self) -> "Node":
-        await self.gate.start(self.hub.deliver)
+        self.engine.start(self.hub)
         return self
 
     def follow(self, *channels: str, last_id: bytes | None = None) -> Recorder:
@@ -403,7 +403,7 @@ def test_an_engine_that_fails_does_not_hold_those_who_wait() -> None:
         node.runs_by_itself = False
         node.engine = BrokenEngine(float)
         node.gate = GatedEngine(node.engine, node.hub)
-        await node.gate.start(node.hub.deliver)
+        node.engine.start(node.hub)
         node.follow("news")
         node.hub.deliver("news", 1, Event("1"))
         node.now = 1.0
@@ -415,8 +415,3 @@ def test_an_engine_that_fails_does_not_hold_those_who_wait() -> None:
         assert not node.gate._waiting
 
     run(main())
-
-
-def test_positions_are_the_engines() -> None:
-    node = node_of()
-    assert node.gate.positions is node.engine.positions

@@ -9,17 +9,22 @@ from typing import NamedTuple
 
 import orjson
 
+from sse_server.auth.grant import InvalidGrant
+from sse_server.auth.keys import InvalidKey, key_set, secret_key
+from sse_server.auth.session import session_grant
+from sse_server.auth.tokens import Expected, Parts, is_signed_by, take_apart, token_of
 from sse_server.endpoints.address import channel_in_path
 from sse_server.endpoints.envelope import compact_json, parse_json, publication
 from sse_server.endpoints.publish import PublishEndpoint
 from sse_server.endpoints.router import Router
-from sse_server.errors import LimitExceeded, RemoteProtocolError, RequestError
+from sse_server.errors import LimitExceeded, RemoteProtocolError, RequestError, Unauthorized
 from sse_server.http.fast_head import parse_canonical
 from sse_server.http.request_head import HeadLimits, read_head
 from sse_server.wire.channel_name import check_channel
 from sse_server.wire.encoder import encode, frame
 from sse_server.wire.parser import EventStreamParser, StreamEvent
 from sse_server.wire.position import PositionFault, Positions
+from tests.auth.makers import jwk
 from tests.endpoints.fakes import JSON, NDJSON, Recorder, post, respond, value_of
 from tests.http.corpus import HEADS
 from tests.http.damage import BASES, TOKENS, cut_in_pieces, outcomes
@@ -163,6 +168,59 @@ def event_stream(data: bytes) -> None:
     assert whole != "event-too-large"
 
 
+def token(data: bytes) -> None:
+    """A token: taken apart and held by nobody's signature, or refused."""
+    try:
+        parts = take_apart(data)
+    except Unauthorized:
+        return
+    assert not is_signed_by(parts, _KEYS)
+
+
+def claims(data: bytes) -> None:
+    """What a token says: a grant of what it says, or a refusal."""
+    try:
+        found = token_of(Parts("HS256", None, b"", data, b""), Expected(audience="sse"))
+    except Unauthorized:
+        return
+    grant = found.grant
+    assert not grant.may_operate
+    assert grant.subject is None or grant.may_subscribe(f"user:{grant.subject}")
+    if b"*" not in data and b"another" not in data and b"\\" not in data:
+        assert not grant.may_subscribe("user:another")
+        assert not grant.may_publish("another")
+
+
+def session(data: bytes) -> None:
+    """What an application says of a session: a grant, or none."""
+    try:
+        grant = session_grant(data, 1_000.0, 900.0)
+    except InvalidGrant:
+        return
+    assert not grant.may_operate
+    assert grant.ends_at >= 0
+
+
+def keys(data: bytes) -> None:
+    """A set of keys that somebody publishes: public ones of the kinds that are wanted, or none."""
+    try:
+        found = key_set(("RS256", "ES256", "EdDSA"), data)
+    except InvalidKey:
+        return
+    assert all(key.algorithms <= {"RS256", "ES256", "EdDSA"} for key in found)
+
+
+_KEYS = [secret_key(("HS256",), b"k" * 32)]
+_CLAIMS = [
+    b'{"aud":"sse","exp":1800000000,"iat":1,"nbf":2,"sub":"7","jti":"a","tenant":"t","until":5}',
+    b'{"aud":["a","sse"],"exp":1e9,"channels":{"subscribe":["a","b:c"],"publish":[]}}',
+]
+_CLAIM_TOKENS = [
+    *[orjson.dumps(name) for name in ("aud", "exp", "iat", "nbf", "sub", "jti", "tenant", "until")],
+    *[orjson.dumps(name) for name in ("channels", "subscribe", "publish", "sse", "user:7")],
+    *[b"{", b"}", b"[", b"]", b":", b",", b"null", b"true", b"1e400", b"-1", b"9" * 30],
+]
+
 _HEAD_TOKENS = [token for token in TOKENS if token]
 _ENVELOPES = [
     b'{"data":"x"}',
@@ -192,6 +250,25 @@ TARGETS = {
         batch,
         [*_ENVELOPES, b"[" + b",".join(_ENVELOPES) + b"]", b"\n".join(_ENVELOPES)],
         [*_JSON_TOKENS, b"\n", b"\r\n"],
+    ),
+    "token": Target(
+        token,
+        [
+            b"eyJhbGciOiJIUzI1NiJ9.e30.AAAA",
+            b"eyJhbGciOiJub25lIn0.e30.",
+            b"eyJhbGciOiJIUzI1NiIsImtpZCI6ImEiLCJjcml0IjpbXX0.eyJhIjoxfQ.AA",
+        ],
+        [b".", b"e30", b"=", b"eyJ", b"-", b"_", b"W10"],
+    ),
+    "claims": Target(claims, _CLAIMS, _CLAIM_TOKENS),
+    "session": Target(session, [*_CLAIMS, b"{}"], _CLAIM_TOKENS),
+    "keys": Target(
+        keys,
+        [
+            orjson.dumps({"keys": [{**jwk("EC"), "kid": "a", "use": "sig"}, jwk("Ed25519")]}),
+            orjson.dumps({"keys": [jwk("RSA"), {"kty": "oct", "k": "AAAA", "kid": "b"}]}),
+        ],
+        [orjson.dumps(name) for name in ("keys", "kty", "crv", "x", "y", "n", "e", "alg", "d")],
     ),
     "position": Target(
         position,

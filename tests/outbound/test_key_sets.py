@@ -1,6 +1,7 @@
 """Sets of keys that somebody publishes, and key files."""
 
 import asyncio
+import re
 import threading
 from pathlib import Path
 
@@ -25,10 +26,13 @@ def signed(kid: str | None, kind: str = "EC", **more: object) -> str:
 
 
 @pytest.fixture
-def running(start: StartAuth, application: Application) -> RunningServer:
+def running(
+    start: StartAuth, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> RunningServer:
+    monkeypatch.setattr("sse_server.auth.key_ring.LEAST_SECONDS", 1_000.0)
     application.keys = [jwk("EC", kid="one")]
     running = start(AuthOptions(keys=(f"RS256+ES256+EdDSA jwks:{application.url}/jwks.json",)))
-    wait_until(lambda: keys_of(running) == ["one"], "the keys are there")
+    assert ask(running, TARGET, signed("one")).status == 200  # the first waits for them
     return running
 
 
@@ -107,10 +111,23 @@ def test_a_key_that_was_taken_out_is_forgotten(
     assert error(ask(running, TARGET, signed("one"))) == UNAUTHORIZED
 
 
-def test_a_token_that_comes_before_the_keys_waits_for_them(
-    start: StartAuth, application: Application, monkeypatch: pytest.MonkeyPatch
+def test_who_comes_when_the_keys_were_never_there_is_told_to_come_back(
+    start: StartAuth, application: Application
 ) -> None:
-    monkeypatch.setattr("sse_server.auth.key_ring.LEAST_SECONDS", 0.0)
+    application.status = 500
+    running = start(AuthOptions(keys=(f"ES256 jwks:{application.url}/jwks.json",)))
+    for _ in range(2):  # while they are asked for, and after
+        answer = ask(running, TARGET, signed("one"))
+        assert error(answer) == (503, "unavailable")
+    answer = ask(running, "/events/a", signed("one") + "Accept: text/event-stream\r\n")
+    assert answer.status == 200
+    assert re.fullmatch(rb": the keys .*\nretry: \d{4}\n\n", answer.body)
+    assert error(ask(running, TARGET, bearer(token(subscribe=["a"])))) == UNAUTHORIZED
+
+
+def test_a_token_that_comes_before_the_keys_waits_for_them(
+    start: StartAuth, application: Application
+) -> None:
     application.keys = [jwk("EC", kid="one")]
     application.holds = threading.Event()
     running = start(AuthOptions(keys=(f"ES256 jwks:{application.url}/jwks.json",)))

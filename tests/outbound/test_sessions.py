@@ -1,5 +1,6 @@
 """Sessions that an application knows."""
 
+import re
 import threading
 import time
 
@@ -72,6 +73,14 @@ def test_who_shows_nothing_is_not_asked_about(
     assert application.asked == []
 
 
+def test_a_proxy_of_the_environment_is_not_for_this_machine(
+    running: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    assert ask(running, "/channels/news:1/events", COOKIE).status == 200
+
+
 @pytest.mark.parametrize("status", [204, 302, 400, 404, 500, 503])
 def test_anything_else_is_503(
     running: RunningServer, application: Application, status: int
@@ -109,6 +118,16 @@ def test_an_application_that_is_not_there(start_forward: StartForward) -> None:
         patch.setattr(Application, "url", property(lambda _self: "http://127.0.0.1:9"))
         running = start_forward()
     assert error(ask(running, "/events/news:1", COOKIE)) == UNAVAILABLE
+
+
+def test_event_source_is_told_to_come_back(
+    running: RunningServer, application: Application
+) -> None:
+    application.status = 500
+    answer = ask(running, "/events/news:1", COOKIE + "Accept: text/event-stream\r\n")
+    assert answer.status == 200
+    assert answer.fields["content-type"] == "text/event-stream"
+    assert re.fullmatch(rb": nobody can say .*\nretry: [5-8]\d{3}\n\n", answer.body)
 
 
 def test_an_application_that_does_not_answer(

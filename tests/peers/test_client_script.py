@@ -21,6 +21,7 @@ window.states = [];
 window.follow = (channels, types, options = {}) => {
   const on = {};
   for (const type of types) on[type] = (e) => heard.push([e.type, e.data, e.lastEventId]);
+  if (options.mint) options.token = async () => (await fetch(options.mint)).text();
   if (options.tokens) options.token = async () => {
     const token = options.tokens.shift();
     if (token === "none") throw new Error("no token now");

@@ -14,7 +14,7 @@ from sse_server.auth.credentials import Way, credential
 from sse_server.auth.key_ring import KeyRing
 from sse_server.auth.key_source import KeySource
 from sse_server.auth.tokens import Expected, Token, is_signed_by, take_apart, token_of
-from sse_server.errors import Forbidden, Unauthorized, quoted
+from sse_server.errors import Forbidden, Unauthorized, Unavailable, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
@@ -171,9 +171,10 @@ class Guard:
         now = self._clock()
         token = self._verified(parts)
         if token is None:
-            wanted = [] if self.ring.knows(parts.kid) else self.ring.to_ask(parts.algorithm, now)
+            is_known = self.ring.knows(parts.kid) and not self.ring.is_missing(parts.algorithm)
+            wanted = [] if is_known else self.ring.to_ask(parts.algorithm, now)
             if not wanted:
-                raise _bad_signature()
+                raise self._not_signed(parts)
             return self._by_token_later(request, found, parts, wanted)
         return self._with_token(request, found, token, now)
 
@@ -184,8 +185,14 @@ class Guard:
         await self._asking.keys(wanted)
         token = self._verified(parts)
         if token is None:
-            raise _bad_signature()
+            raise self._not_signed(parts)
         return self._with_token(request, found, token, self._clock())
+
+    def _not_signed(self, parts: Parts) -> Unauthorized | Unavailable:
+        """No key that is known has signed a token. Perhaps it is one that is not known yet."""
+        if self.ring.is_missing(parts.algorithm):
+            return Unavailable("the keys for this token are not there yet", retry_after_seconds=5)
+        return Unauthorized("no key of this server has signed the token")
 
     def _verified(self, parts: Parts) -> Token | None:
         """The token, if a key that we know has signed it."""
@@ -258,7 +265,3 @@ def _is_stream(request: Request) -> bool:
 
 def _expired() -> Unauthorized:
     return Unauthorized("the token has expired: get a new one")
-
-
-def _bad_signature() -> Unauthorized:
-    return Unauthorized("no key of this server has signed the token")

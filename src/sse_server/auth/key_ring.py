@@ -28,7 +28,7 @@ LEAST_SECONDS = 10.0
 class KeySet:
     """The keys of one entry of the settings."""
 
-    __slots__ = ("_asked_at", "_had_at", "keys", "source")
+    __slots__ = ("_asked_at", "_had_at", "is_asked", "keys", "source")
 
     def __init__(self, source: KeySource) -> None:
         """None so far, but for what stands in the entry itself."""
@@ -37,6 +37,8 @@ class KeySet:
         self.keys: tuple[Key, ...] = source.read(b"") if read_already else ()
         self._asked_at = -inf
         self._had_at = -inf
+        self.is_asked = False
+        """Whether it is being fetched now."""
 
     @property
     def is_published(self) -> bool:
@@ -47,13 +49,23 @@ class KeySet:
         """Whether it has to be fetched again."""
         return self.is_published and now - self._had_at >= OLD_SECONDS and self.may_ask(now)
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether it was never there."""
+        return self.is_published and self._had_at == -inf
+
     def may_ask(self, now: float) -> bool:
         """Whether it may be fetched now."""
         return self.is_published and now - self._asked_at >= LEAST_SECONDS
 
     def asked(self, now: float) -> None:
         """It is being fetched."""
+        self.is_asked = True
         self._asked_at = now
+
+    def answered(self) -> None:
+        """It has been, or not."""
+        self.is_asked = False
 
     def take(self, content: bytes, now: float) -> None:
         """Here it is.
@@ -78,6 +90,11 @@ class KeyRing:
         """Whether there are any entries."""
         return bool(self.sets)
 
+    def adopt(self, others: Iterable[KeySet]) -> None:
+        """Go on with what another ring has fetched, where the entry is the same."""
+        known = {one.source: one for one in others if one.is_published}
+        self.sets = [known.get(one.source, one) for one in self.sets]
+
     def find(self, algorithm: str, kid: str | None) -> list[Key]:
         """The keys that may have signed a token with this head."""
         return [key for one in self.sets for key in candidates(one.keys, algorithm, kid)]
@@ -87,5 +104,10 @@ class KeyRing:
         return kid is None or any(key.kid == kid for one in self.sets for key in one.keys)
 
     def to_ask(self, algorithm: str, now: float) -> list[KeySet]:
-        """The sets that may have got a key for `algorithm` meanwhile and may be asked for."""
-        return [one for one in self.sets if algorithm in one.source.algorithms and one.may_ask(now)]
+        """The sets that may have a key for `algorithm` soon: they may, or are being, asked for."""
+        able = [one for one in self.sets if algorithm in one.source.algorithms]
+        return [one for one in able if one.is_asked or one.may_ask(now)]
+
+    def is_missing(self, algorithm: str) -> bool:
+        """Whether a set that may have a key for `algorithm` was never there."""
+        return any(one.is_missing for one in self.sets if algorithm in one.source.algorithms)

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from sse_server.auth.anonymous import is_loopback
 from sse_server.auth.keys import InvalidKey, check_algorithms, key_set, public_key, secret_key
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ class KeySource:
         """
         if self.kind is Kind.JWKS:
             parts = urlsplit(self.value)
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
+            is_here = parts.scheme == "http" and is_loopback(parts.hostname or "")
+            if not parts.hostname or not (parts.scheme == "https" or is_here):
+                # Whoever can change what comes over the network could sign what they like.
                 raise InvalidKey("the address of a key set begins with https://")
             if self.kid is not None:
                 raise InvalidKey("the keys of a set have their own kid: leave it out")

@@ -154,7 +154,10 @@ def _key_of_set(names: frozenset[str], member: object) -> Key | None:
     operations = member.get("key_ops", ["verify"])
     if member.get("use", "sig") != "sig" or not isinstance(operations, list):
         return None
-    own = names & _ALGORITHMS_OF_KIND.get((member.get("kty"), member.get("crv")), frozenset())
+    kind, curve = member.get("kty"), member.get("crv")
+    if not (isinstance(kind, str) and isinstance(curve, str | None)):
+        return None
+    own = names & _ALGORITHMS_OF_KIND.get((kind, curve), frozenset())
     if "alg" in member:
         own &= {member["alg"]} if isinstance(member["alg"], str) else set()
     kid = member.get("kid")
@@ -170,7 +173,7 @@ def _key_of_set(names: frozenset[str], member: object) -> Key | None:
     return Key(own, material, kid)
 
 
-_ALGORITHMS_OF_KIND: dict[tuple[object, object], frozenset[str]] = {
+_ALGORITHMS_OF_KIND: dict[tuple[str, str | None], frozenset[str]] = {
     ("RSA", None): _RSA,
     ("EC", "P-256"): frozenset(("ES256",)),
     ("OKP", "Ed25519"): frozenset(("EdDSA",)),

@@ -10,7 +10,7 @@ a crowd's tokens end together, the last of them end some seconds later, and even
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import count
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -151,6 +151,8 @@ class OpenStreams:
         self._by_token: defaultdict[str, dict[GrantedStream, None]] = defaultdict(dict)
         self._ends: list[tuple[float, int, GrantedStream]] = []  # a heap; some are gone, or renewed
         self._numbers = count()
+        self.tenants: Counter[str] = Counter()
+        """How many are open of each tenant."""
         self.all: dict[OpenStream, GrantedStream] = {}
         """By the subscriber."""
 
@@ -222,11 +224,17 @@ class OpenStreams:
             self._by_subject[grant.subject][granted] = None
         if grant.token_id is not None:
             self._by_token[grant.token_id][granted] = None
+        if grant.tenant is not None:
+            self.tenants[grant.tenant] += 1
         if grant.ends_at < float("inf"):
             heapq.heappush(self._ends, (grant.ends_at, next(self._numbers), granted))
 
     def _unindex(self, granted: GrantedStream) -> None:
         grant = granted.grant
+        if grant.tenant is not None:
+            self.tenants[grant.tenant] -= 1
+            if not self.tenants[grant.tenant]:
+                del self.tenants[grant.tenant]
         for index, name in ((self._by_subject, grant.subject), (self._by_token, grant.token_id)):
             if name is not None and name in index:
                 index[name].pop(granted, None)

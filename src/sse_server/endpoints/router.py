@@ -11,10 +11,11 @@ as they were sent.
 import re
 from collections.abc import Awaitable, Callable
 
+from sse_server.endpoints.not_now import refusal
 from sse_server.errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, quoted
 from sse_server.http.heads import EVENT_STREAM_FIELDS
 from sse_server.http.request import Request
-from sse_server.http.response import Answer, Endpoint, EventStream, Response, error_response
+from sse_server.http.response import Answer, Endpoint, EventStream, Response
 
 METHODS = (
     # RFC 9110 section 9.3 and RFC 5789.
@@ -100,7 +101,7 @@ class Router:
         """The answer to what was refused."""
         if self._refused is not None:
             self._refused(error, request)
-        return error_response(error)
+        return refusal(request, error)
 
     async def _later(self, later: Awaitable[Answer], request: Request) -> Answer:
         """What comes out of an endpoint that could not answer at once."""

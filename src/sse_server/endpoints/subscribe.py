@@ -31,15 +31,14 @@ from sse_server.endpoints.address import (
     channel_name,
     single_parameters,
 )
-from sse_server.endpoints.media_type import EVENT_STREAM, names_event_stream
+from sse_server.endpoints.media_type import EVENT_STREAM
 from sse_server.endpoints.rights import check_subscribe
 from sse_server.endpoints.router import Router
-from sse_server.errors import InvalidRequest, NotAcceptable, Unavailable
-from sse_server.http.heads import EVENT_STREAM_FIELDS
+from sse_server.errors import InvalidRequest, NotAcceptable
 from sse_server.http.request import Headers, Request
-from sse_server.http.response import EventStream, Opened, Response
+from sse_server.http.response import EventStream, Opened
 from sse_server.http.rights import Admission, OpenStream
-from sse_server.wire.encoder import comment, own_event, retry_block
+from sse_server.wire.encoder import own_event
 from sse_server.wire.flow import Framing, Sink
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class SubscribeEndpoint:
         router.add(b"GET", "/events", self.by_query)
         router.add(b"GET", "/events/{channel}", self.by_path)
 
-    def by_path(self, request: Request) -> EventStream | Response:
+    def by_path(self, request: Request) -> EventStream:
         """`GET /events/{channel}`."""
         if request.query and request.parameter(b"channel") is not None:
             raise InvalidRequest(
@@ -129,7 +128,7 @@ class SubscribeEndpoint:
             )
         return self._stream(request, [channel_in_path(request.path, _PREFIX)])
 
-    def by_query(self, request: Request) -> EventStream | Response:
+    def by_query(self, request: Request) -> EventStream:
         """`GET /events`."""
         names = list(dict.fromkeys(request.parameter_values(b"channel")))
         if len(names) > MAX_CHANNELS:
@@ -137,7 +136,7 @@ class SubscribeEndpoint:
             raise InvalidRequest(message)
         return self._stream(request, [channel_name(name) for name in names] or [DEFAULT_CHANNEL])
 
-    def _stream(self, request: Request, channels: list[str]) -> EventStream | Response:
+    def _stream(self, request: Request, channels: list[str]) -> EventStream:
         rights = request.rights
         if rights is not None:
             check_subscribe(request, channels)
@@ -153,12 +152,7 @@ class SubscribeEndpoint:
         opens = partial(self._open, _Wish(channels, last_id, tells_positions, control, holder))
         headers: Headers = ()
         if rights is not None and request.method != b"HEAD":  # which opens nothing
-            try:
-                admission = rights.admit(request, channels)
-            except Unavailable as error:
-                if not names_event_stream(request):
-                    raise
-                return self._not_now(error)
+            admission = rights.admit(request, channels)
             headers = admission.headers
             opens = partial(self._open_admitted, admission, opens)
         agent = request.header(b"user-agent")
@@ -179,13 +173,6 @@ class SubscribeEndpoint:
         """As `_open`, for who was let in by somebody, who is to know when the stream is over."""
         opening, source = opens(sink, framing)
         return Opened(opening, admission.opened(cast("OpenStream", source), sink, framing))
-
-    def _not_now(self, error: Unavailable) -> Response:
-        """EventSource gives up for good on all but 200: a stream that ends, and when to return."""
-        self._opened += 1
-        wait_ms = 1_000 * (error.retry_after_seconds or 2) + 200 * (self._opened % len(_OPENINGS))
-        body = b"%b%b" % (comment(error.message).removesuffix(b"\n"), retry_block(wait_ms))
-        return Response(200, EVENT_STREAM_FIELDS, body)
 
     def _open(self, wish: _Wish, sink: Sink, framing: Framing) -> Opened:
         subscriptions = self._subscriptions

@@ -17,9 +17,9 @@ from sse_server.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from sse_server.engines.base import Deliver, Engine, Publication, Receipt
+    from sse_server.core.engine_counters import EngineCounters
+    from sse_server.engines.base import Engine, Publication, Receipt
     from sse_server.wire.event import Event
-    from sse_server.wire.position import Positions
 
 _MAX_PART = 256  # publications that are let through at a time, of those that have to wait
 _FIELD_BYTES = 100  # id, type and line ends, of most events
@@ -56,13 +56,14 @@ class GatedEngine:
         self.delayed = 0  # publishes that had to wait
 
     @property
-    def positions(self) -> Positions:
+    def trouble(self) -> str | None:
         """The engine's."""
-        return self._engine.positions
+        return self._engine.trouble
 
-    async def start(self, deliver: Deliver) -> None:
-        """Begin to deliver."""
-        await self._engine.start(deliver)
+    @property
+    def counters(self) -> EngineCounters:
+        """The engine's."""
+        return self._engine.counters
 
     def publish(
         self, publications: Sequence[Publication]

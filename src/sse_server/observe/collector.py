@@ -32,10 +32,13 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from sse_server.core.engine_counters import EngineCounters
     from sse_server.core.histogram import Histogram
     from sse_server.core.hub import Hub
 
 PREFIX = "sse_server_"
+
+_MAX_TENANTS = 100  # each is a time series
 
 _FRAMES = (0, 1, 10, 100, 1_000, 10_000)
 _BYTES = (0, 1 << 10, 1 << 14, 1 << 18, 1 << 20, 1 << 22, 1 << 24)
@@ -57,6 +60,11 @@ class Observed:
     handshakes: Mapping[str, int]
     """Those of TLS, by how they ended."""
     loop_lag: Histogram
+    tenants: Callable[[], Counter[str]]
+    """How many streams are open, by tenant."""
+    engine: EngineCounters
+    trouble: Callable[[], str | None]
+    """Why the engine cannot store; None: it can."""
 
 
 class ServerCollector(Collector):
@@ -72,6 +80,7 @@ class ServerCollector(Collector):
         yield from self._slow_streams()
         yield from self._delays()
         yield from self._memory()
+        yield from self._engine()
         yield _counter(
             "refusals",
             "Requests that were answered with an error, by its code.",
@@ -93,6 +102,14 @@ class ServerCollector(Collector):
     def _streams(self) -> Iterator[Metric]:
         hub = self._observed.hub
         yield _gauge("open_streams", "Event streams that are open.", hub.subscribers)
+        tenants = GaugeMetricFamily(
+            f"{PREFIX}tenant_open_streams",
+            "Event streams that are open, by the tenant of their grants. Those with most.",
+            labels=("tenant",),
+        )
+        for tenant, number in self._observed.tenants().most_common(_MAX_TENANTS):
+            tenants.add_metric((tenant,), number)
+        yield tenants
         yield _gauge(
             "open_connections",
             "Connections that are open, those of event streams among them.",
@@ -201,6 +218,35 @@ class ServerCollector(Collector):
         yield _gauge("log_events", "Events in memory.", hub.published - log.evicted)
         yield _gauge("log_bytes", "Their bytes, bookkeeping included.", log.bytes, unit="bytes")
 
+    def _engine(self) -> Iterator[Metric]:
+        engine = self._observed.engine
+        yield _gauge(
+            "engine_able",
+            "1 while events can be stored, 0 while they cannot. In memory they always can.",
+            self._observed.trouble() is None,
+        )
+        yield _histogram(
+            "engine_commit_seconds", "How long groups of events took to be stored.", engine.seconds
+        )
+        yield _histogram(
+            "engine_batch_events", "How many events those groups had.", engine.batches, "events"
+        )
+        yield _counter(
+            "engine_failures",
+            "Groups of events that could not be stored: their publishers got 503.",
+            engine.failures,
+        )
+        yield _counter("engine_pages", "Pages of history read for streams.", engine.pages)
+        yield _counter(
+            "engine_page_failures",
+            "Pages that could not be read: their streams went on with what is in memory.",
+            engine.page_failures,
+        )
+        yield _counter("engine_events_trimmed", "Events that were kept no longer.", engine.trimmed)
+        yield _counter(
+            "engine_trim_failures", "Attempts at that which failed.", engine.trim_failures
+        )
+
 
 def _counter(
     name: str,
@@ -222,11 +268,11 @@ def _gauge(name: str, documentation: str, value: float, unit: str = "") -> Gauge
     return GaugeMetricFamily(PREFIX + name, documentation, value, unit=unit)
 
 
-def _histogram(name: str, documentation: str, histogram: Histogram) -> HistogramMetricFamily:
+def _histogram(
+    name: str, documentation: str, histogram: Histogram, unit: str = "seconds"
+) -> HistogramMetricFamily:
     buckets = _buckets(histogram.bounds, histogram.counts)
-    return HistogramMetricFamily(
-        PREFIX + name, documentation, buckets, histogram.sum, unit="seconds"
-    )
+    return HistogramMetricFamily(PREFIX + name, documentation, buckets, histogram.sum, unit=unit)
 
 
 def _buckets(bounds: Sequence[float], counts: Sequence[float]) -> list[tuple[str, float]]:

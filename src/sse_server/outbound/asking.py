@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from sse_server._version import __version__
+from sse_server.auth.anonymous import is_loopback
 from sse_server.auth.grant import InvalidGrant
 from sse_server.auth.keys import InvalidKey
 from sse_server.auth.session import SessionCache, session_grant, session_of
@@ -46,11 +47,7 @@ class HttpAsking:
         self._sessions = SessionCache()
         self._fetching: dict[KeySet, asyncio.Task[None]] = {}
         self._asking: dict[bytes, asyncio.Task[Grant]] = {}
-        self._client = httpx.AsyncClient(
-            headers={"User-Agent": f"sse-server/{__version__}", "Accept": "application/json"},
-            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=20),
-            timeout=KEYS_TIMEOUT_SECONDS,
-        )
+        self._clients: dict[bool, httpx.AsyncClient] = {}  # by whether they are for this machine
 
     def reload(self, options: AuthOptions) -> None:
         """Other options, from now on."""
@@ -70,7 +67,8 @@ class HttpAsking:
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
-        await self._client.aclose()
+        for client in self._clients.values():
+            await client.aclose()
 
     async def keys(self, wanted: Sequence[KeySet]) -> None:
         """Fetch these sets. Does not raise: they may be as old afterwards."""
@@ -124,6 +122,8 @@ class HttpAsking:
             problem = error
         except (httpx.HTTPError, TimeoutError) as error:
             problem = type(error).__name__
+        finally:
+            wanted.answered()
         if problem is not None:
             logger.warning("keys stay as they are: %s: %s", _shown(address), problem)
 
@@ -159,10 +159,23 @@ class HttpAsking:
         self._sessions.put(key, grant, now + forward.cache_seconds, forward.max_cached)
         return grant
 
+    def _client(self, address: str) -> httpx.AsyncClient:
+        """Who asks there. Proxies that the environment names are for other machines."""
+        is_here = is_loopback(httpx.URL(address).host)
+        client = self._clients.get(is_here)
+        if client is None:
+            client = self._clients[is_here] = httpx.AsyncClient(
+                headers={"User-Agent": f"sse-server/{__version__}", "Accept": "application/json"},
+                limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=20),
+                timeout=KEYS_TIMEOUT_SECONDS,
+                trust_env=not is_here,
+            )
+        return client
+
     async def _get(self, address: str, headers: list[tuple[str, str]]) -> tuple[int, bytes]:
         """Status and body. Redirects are not followed: what is sent is for this address alone."""
         body = bytearray()
-        async with self._client.stream("GET", address, headers=headers) as answer:
+        async with self._client(address).stream("GET", address, headers=headers) as answer:
             async for chunk in answer.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from sse_server.auth.grant import Grant
+    from sse_server.auth.key_ring import KeyRing
     from sse_server.auth.options import AuthOptions
     from sse_server.core.hub import Hub
     from sse_server.http.request import Headers, Request
@@ -53,6 +55,11 @@ class Gate:
     def guard(self) -> Guard | None:
         """Who looks at every request; None: nobody has to say who they are."""
         return None if self._keeper is None else self._keeper.guard
+
+    @property
+    def tenants(self) -> Counter[str]:
+        """How many streams are open of each tenant."""
+        return Counter() if self._keeper is None else self._keeper.streams.tenants
 
     def take(self, options: AuthOptions, origins: Collection[str]) -> None:
         """Begin with these options, or go on with them. Open streams stay as they are.
@@ -149,6 +156,7 @@ class _Keeper:
         self._cookies = LeaseCookies(derived(self._state.secret, b"lease"))
         self._asking: HttpAsking = HttpAsking(options)
         self._mint: Mint | None = None
+        self._ring: KeyRing | None = None
         self.streams = OpenStreams(self._leases, lambda: hub.newest, time.time)
 
     def take(self, options: AuthOptions, origins: Collection[str]) -> None:
@@ -174,12 +182,15 @@ class _Keeper:
             clock=time.time,
             foreign=self._foreign,
         )
-        self._door = door
+        if self._ring is not None:
+            guard.ring.adopt(self._ring.sets)
         self._files = KeyFiles(guard.ring.sets, time.time())
         self._options = options
         self._leases.reload(options.max_leases, options.resume_window_seconds)
         self._asking.reload(options)
+        self._door = door
         self._mint = mint
+        self._ring = guard.ring
         self.guard = guard
         self._fetch_old_keys()
 
