@@ -60,10 +60,10 @@ NOT_ON_THE_PAGE = {
     "hub.log.max_tombstones",
     "hub.writes_per_run",
     "journal.lines_per_second",
+    "sqlite.lock_wait_seconds",
     "http.h2_budgets.MAX_IN_SPAN",
     "tls.cert",
     "tls.key",
-    "sqlite.lock_wait_seconds",
     "wire.parser.MAX_EVENT_BYTES",  # of streams that we read
 }
 

@@ -19,8 +19,8 @@ PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 SUFFIXES = {"counter": "_total", "info": "_info"}
 LABELS = {
     "sse_server_refusals": ["code"],
-    "sse_server_http2_errors": ["kind"],
     "sse_server_tenant_open_streams": ["tenant"],
+    "sse_server_http2_errors": ["kind"],
 }  # no sample before the first
 
 

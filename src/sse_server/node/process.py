@@ -27,8 +27,8 @@ _GC_THRESHOLDS = (50_000, 20, 100)
 _END_SECONDS = 10.0  # what may be left to do when the drain is over, on a machine that is busy
 
 
-# glibc's M_MMAP_THRESHOLD. uvloop's TLS has a buffer of this size in each connection, and uses a page
-# of it. Left alone, glibc takes larger and larger blocks from memory that has been used before: a
+# glibc's M_MMAP_THRESHOLD. uvloop's TLS has a buffer of this size in each connection, and hardly
+# uses it. Left alone, glibc takes larger and larger blocks from memory that has been used before: a
 # TLS connection with a stream took 57 KB instead of 31.
 _MMAP_THRESHOLD = -3
 _TLS_BUFFER_BYTES = 256 * 1024
