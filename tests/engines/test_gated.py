@@ -427,7 +427,7 @@ def test_of_a_batch_in_parts_it_is_told_how_far_it_is_stored() -> None:
                 raise Unavailable("the disk is full")
             return publish(part)
 
-        engine.publish = fill_up  # type: ignore[method-assign]
+        engine.publish = fill_up  # type: ignore[method-assign, assignment]
         batch = [Publication("news", Event(str(number))) for number in range(600)]
         with pytest.raises(PartlyStored, match="the disk is full") as caught:
             answer = node.gate.publish(batch)

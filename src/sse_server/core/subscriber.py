@@ -24,10 +24,11 @@ from sse_server.core.reading import UNKNOWN_COUNT, losers, read, read_lossy
 from sse_server.wire.flow import NOTHING, CloseReason
 
 if TYPE_CHECKING:
+    from sse_server.core.burst import Burst
     from sse_server.core.channel import Channel
     from sse_server.core.group import Group
     from sse_server.core.lane import Lane
-    from sse_server.core.log import Burst, Log
+    from sse_server.core.log import Log
     from sse_server.core.pump import Pump
     from sse_server.core.reading import Reading
     from sse_server.core.start import Beginning
