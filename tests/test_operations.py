@@ -20,6 +20,7 @@ SUFFIXES = {"counter": "_total", "info": "_info"}
 LABELS = {
     "sse_server_refusals": ["code"],
     "sse_server_tenant_open_streams": ["tenant"],
+    "sse_server_http2_errors": ["kind"],
 }  # no sample before the first
 
 

@@ -14,6 +14,7 @@ from sse_server.engines.announcer import Announcer
 from sse_server.engines.base import Publication, Receipt
 from sse_server.engines.gated import GatedEngine
 from sse_server.engines.reader import HistoryReader
+from sse_server.engines.reported import ReportedPublishing
 from sse_server.engines.schemes import make_engine
 from sse_server.errors import ServerClosed
 from sse_server.net.address import bound_address, parse_address
@@ -21,6 +22,7 @@ from sse_server.net.farewell import Farewell
 from sse_server.net.listener import Listener, adopt, listen
 from sse_server.net.site import Site
 from sse_server.net.timer import Timer
+from sse_server.net.tls import NO_HANDSHAKES, Tls
 from sse_server.observe.collector import Observed
 from sse_server.observe.journal import Journal
 from sse_server.observe.metrics import Metrics
@@ -33,7 +35,7 @@ from sse_server.wire.event import Event
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
 
@@ -55,13 +57,14 @@ class Server:
 
         Raises:
             ConfigurationError: a socket cannot be listened on, or is reachable by strangers who
-                need not say who they are.
+                need not say who they are; or the certificate cannot be used.
         """
         self._options = options = options or ServerOptions()
         self._sockets = sockets
         for sock in sockets:
             host = bound_address(sock).host
             check_bind(host, allow_anonymous=options.lets_strangers_in, setting="sockets")
+        self._tls = None if options.tls.cert is None else Tls(options.tls)
         self._listeners: list[Listener] = []
         self._lag = Histogram(SECONDS)
         self._unready: str | None = "the server is starting"
@@ -75,6 +78,11 @@ class Server:
     def options(self) -> ServerOptions:
         """What it serves with now."""
         return self._options
+
+    @property
+    def scheme(self) -> str:
+        """`https` or `http`: what the addresses of TCP listeners begin with."""
+        return "http" if self._tls is None else "https"
 
     @property
     def hub(self) -> Hub:
@@ -107,16 +115,19 @@ class Server:
         engine.start(self._hub)
         self._engine = GatedEngine(engine, self._hub)
         self._journal = journal = Journal(self._options.journal, time.monotonic)
+        self._publish = ReportedPublishing(self._engine, journal).publish
         metrics = Metrics(
             Observed(
                 hub=self._hub,
                 connections=lambda: self._site.size,
                 delayed=lambda: self._engine.delayed,
                 refusals=journal.refusals,
+                breaks=journal.breaks,
+                handshakes=NO_HANDSHAKES if self._tls is None else self._tls.counts,
                 loop_lag=self._lag,
+                tenants=lambda: self._gate.tenants,
                 engine=engine.counters,
                 trouble=lambda: engine.trouble,
-                tenants=lambda: self._gate.tenants,
             )
         )
         options = self._options
@@ -136,9 +147,9 @@ class Server:
             lambda: self._unready or engine.trouble,
             engine.history if engine.keeps_history else None,
         )
-        self._site = Site(
-            self._surface.endpoint(options), options.connection, options.http1, loop, journal
-        )
+        endpoint = self._surface.endpoint(options)
+        self._site = Site(endpoint, options.connection, options.http1, loop, journal, options.http2)
+        self._site.tls = self._tls
         try:
             for sock in self._sockets:
                 self._listeners.append(await adopt(sock, self._site))
@@ -194,16 +205,19 @@ class Server:
 
         Raises:
             ServerClosed: the server has not been started, or is closed.
-            ConfigurationError: what is new does not go together with what has to stay.
+            ConfigurationError: what is new does not go together with what has to stay, or the
+                certificate, which is read again, cannot be used. Then nothing has changed.
         """
         if self._unready is not None:
             raise ServerClosed(self._unready)
         new, left = take_over(self._options, options)
+        if self._tls is not None:
+            self._tls.reload(new.tls)
         self._gate.take(new.auth, new.cors.origins)
         self._options = new
-        self._hub.reload(self._options.hub)
-        self._site.reload(self._options.connection, self._options.http1)
-        self._site.endpoint = self._surface.endpoint(self._options)
+        self._hub.reload(new.hub)
+        self._site.reload(new.connection, new.http1, new.http2)
+        self._site.endpoint = self._surface.endpoint(new)
         return [".".join(path) for path in left]
 
     async def publish(self, channel: str, event: Event | str | bytes) -> Receipt:
@@ -237,32 +251,6 @@ class Server:
     def _wake_pump(self) -> None:
         self._loop.call_soon(self._hub.pump.run)
 
-    def _publish(
-        self, publications: Sequence[Publication]
-    ) -> list[Receipt] | Awaitable[list[Receipt]]:
-        receipts = self._engine.publish(publications)
-        if not self._journal.tells_events:
-            return receipts
-        if isinstance(receipts, list):
-            self._tell_events(publications, receipts)
-            return receipts
-        return self._publish_and_tell(publications, receipts)
-
-    async def _publish_and_tell(
-        self, publications: Sequence[Publication], later: Awaitable[list[Receipt]]
-    ) -> list[Receipt]:
-        receipts = await later
-        self._tell_events(publications, receipts)
-        return receipts
-
-    def _tell_events(
-        self, publications: Sequence[Publication], receipts: Sequence[Receipt]
-    ) -> None:
-        for (channel, event), receipt in zip(publications, receipts, strict=True):
-            self._journal.published(
-                channel, receipt.position, len(event.data), duplicate=receipt.duplicate
-            )
-
     def _tell_journal(self) -> None:
         """Tell of gaps, and of what was left out in the second that has passed."""
         self._journal.gaps(self._hub.pump)
@@ -282,7 +270,7 @@ class Server:
         left_seconds = until - site.loop.time()
         # The next server may begin only when this one has ended.
         first_seconds = left_seconds + self._options.restart_seconds
-        farewell = Farewell.of(first_seconds, len(site.streams), site.peak_rate)
-        for stream in list(site.streams):
+        farewell = Farewell.of(first_seconds, site.stream_count, site.peak_rate)
+        for stream in site.open_streams():
             stream.finish(farewell.block())
         await site.wait_until_empty()

@@ -11,9 +11,11 @@ from sse_server.engines.idempotency import IdempotencyOptions
 from sse_server.engines.schemes import EngineSettings, make_engine
 from sse_server.engines.sqlite.options import SqliteOptions
 from sse_server.errors import ConfigurationError
+from sse_server.http.h2_options import Http2Options
 from sse_server.http.http1 import Http1Options
 from sse_server.net.address import parse_address
 from sse_server.net.site import ConnectionOptions
+from sse_server.net.tls import TlsOptions
 from sse_server.observe.journal import JournalOptions
 from sse_server.options import RELOADABLE, Bounds, Options, SecretInUrl
 
@@ -35,7 +37,9 @@ class ServerOptions(Options):
     restart_seconds: Annotated[float, Bounds(0, 3_600), RELOADABLE] = 1.0
     """How long it takes until the next server listens: clients are told to come back after that."""
     hub: HubOptions = field(default_factory=HubOptions)
+    tls: TlsOptions = field(default_factory=TlsOptions)
     http1: Http1Options = field(default_factory=Http1Options)
+    http2: Http2Options = field(default_factory=Http2Options)
     cors: CorsOptions = field(default_factory=CorsOptions)
     auth: AuthOptions = field(default_factory=AuthOptions)
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)

@@ -202,7 +202,7 @@ def _environ(draw: st.DrawFn) -> dict[str, str]:
     keys = draw(st.lists(st.sampled_from(list(KEYS.values())), unique_by=lambda key: key.path))
     # By more than type and bounds.
     checked = {"bind", "engine", "cors.origins", "auth.keys", "auth.api_keys", "auth.cookie"}
-    checked.add("auth.forward.url")
+    checked |= {"auth.forward.url", "tls.key"}
     return {
         key.variable: as_toml(draw(_values(key))).strip('"')
         for key in keys

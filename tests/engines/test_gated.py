@@ -101,6 +101,20 @@ def test_a_publisher_is_answered_at_once_while_nobody_is_far_behind() -> None:
     run(main())
 
 
+def test_others_have_their_turn_while_a_large_batch_is_published() -> None:
+    async def main() -> None:
+        node = await node_of(max_frames=10_000).start()
+        publishing = asyncio.ensure_future(answer(node.publish("news", *map(str, range(5_000)))))
+        turns = 0
+        while not publishing.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert len(await publishing) == 5_000
+        assert turns > 5_000 / 256
+
+    asyncio.run(main())
+
+
 def test_no_events_are_published_at_once() -> None:
     async def main() -> None:
         node = await node_of().start()
@@ -422,12 +436,12 @@ def test_of_a_batch_in_parts_it_is_told_how_far_it_is_stored() -> None:
         node = await Node().start()
         engine, publish = node.engine, node.engine.publish
 
-        def fill_up(part: Sequence[Publication]) -> list[Receipt]:
+        def fill_up(publications: Sequence[Publication]) -> list[Receipt]:
             if engine.newest >= 256:
                 raise Unavailable("the disk is full")
-            return publish(part)
+            return publish(publications)
 
-        engine.publish = fill_up  # type: ignore[method-assign, assignment]
+        engine.publish = fill_up  # type: ignore[method-assign]
         batch = [Publication("news", Event(str(number))) for number in range(600)]
         with pytest.raises(PartlyStored, match="the disk is full") as caught:
             answer = node.gate.publish(batch)

@@ -57,7 +57,7 @@ def _pending(hub: Hub) -> Iterator[Backlog]:
     step = _step(turns)
     for turn in islice(turns, 0, None, step):
         if isinstance(turn, Lane):
-            yield backlog_of(turn.group.windows, turn.place, step * len(turn.members))
+            yield backlog_of(turn.group.windows, turn.place, step * turn.streams)
         elif isinstance(turn, Subscriber):
             if turn.walks:
                 yield backlog_of(turn.windows, turn.place, step)
@@ -73,7 +73,7 @@ def _unwoken(channel: Channel, weight: int) -> Iterator[Backlog]:
             continue  # counted there
         for lane in group.lanes:
             if not lane.queued and lane.place < group.newest:
-                yield backlog_of(group.windows, lane.place, weight * step * len(lane.members))
+                yield backlog_of(group.windows, lane.place, weight * step * lane.streams)
 
 
 def _step(items: Collection[object] | Stalls) -> int:

@@ -176,8 +176,9 @@ class Hub:
             channel.clients += 1
             channel.window.followed += 1
         before = subscriber.channels
-        lane = subscriber.lane
-        if lane is not None and lane.place >= group.newest and subscriber.place >= group.newest:
+        lane = None if subscriber.lane is None else subscriber.lane.base
+        subscriber.leave_lane()
+        if lane is not None and subscriber.place >= group.newest:
             subscriber.place = self.log.newest
         self._roster.leave(subscriber)
         windows = [channel.window for channel in followed]
@@ -189,7 +190,7 @@ class Hub:
             subscriber, followed, group.framing, tells_positions=tells_positions, told=0
         )
         if lane is not None and subscriber.lane is not None:
-            self.heartbeats.hasten(subscriber.lane, lane.wrote_at)
+            self.heartbeats.hasten(subscriber.lane.base, lane.wrote_at)
         for channel in followed:
             channel.clients -= 1
             channel.window.followed -= 1

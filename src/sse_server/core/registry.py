@@ -145,7 +145,7 @@ class Registry:
         """All of them, each once."""
         for group in self._groups.values():
             for lane in group.lanes:
-                yield from lane.members
+                yield from lane
         yield from self._stalls
         yield from self._asking
         for turn in self._pump.waiting:

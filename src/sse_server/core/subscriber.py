@@ -2,7 +2,7 @@
 
 A subscriber is exactly one of
 
-- standing: in a lane, at the tip or about to be brought there; `lane` is set;
+- standing: in a lane, or a bundle in one, at the tip or about to be brought there; `lane` is set;
 - walking: behind alone; `queued`, about to be, or waiting for what the engine keeps (`inquiry`);
 - paused: its transport is full; nowhere, it costs its place;
 - gone: `group` is None.
@@ -24,6 +24,7 @@ from sse_server.core.reading import UNKNOWN_COUNT, losers, read, read_lossy
 from sse_server.wire.flow import NOTHING, CloseReason
 
 if TYPE_CHECKING:
+    from sse_server.core.bundle import Bundle
     from sse_server.core.burst import Burst
     from sse_server.core.channel import Channel
     from sse_server.core.group import Group
@@ -42,6 +43,7 @@ class Subscriber:
     __slots__ = ("asks", "beside", "farewell", "group", "inquiry", "lane", "opened_at", "paused",
                  "place", "queued", "seen", "sent", "since", "sink", "slot", "slow", "start",
                  "stood", "write")  # fmt: skip
+    size = 1  # as a member of a lane
 
     def __init__(self, sink: Sink, beginning: Beginning, opened_at: float) -> None:
         """Nowhere yet: the hub gives it a group. `opened_at` is a moment that no other has."""
@@ -57,8 +59,8 @@ class Subscriber:
         self.since: Sent = NOTHING  # what its lane had been sent then
         self.inquiry: history.Inquiry | None = None  # it waits for what that tells
         self.asks = True  # the engine, for what the log does not hold
-        self.lane: Lane | None = None
-        self.slot = 0  # its index in the lane
+        self.lane: Lane | Bundle | None = None
+        self.slot = 0  # its index there
         self.queued = False
         self.paused = False
         self.stood = False  # it has had everything once
@@ -148,11 +150,8 @@ class Subscriber:
             self.sink.end(reason, last)
 
     def finish(self, farewell: bytes) -> None:
-        """End the stream with `farewell`, framed already, as soon as it has everything.
-
-        At once where what it lacks is kept by an engine: the next server has that, too.
-        """
-        if self.inquiry is not None:
+        """End the stream with `farewell`, framed already, as soon as it has everything."""
+        if self.inquiry is not None:  # the next server has what it lacks, too
             self.close(CloseReason.DRAINED, farewell)
             return
         self.farewell = farewell
@@ -188,7 +187,7 @@ class Subscriber:
         lane.remove(self)
         if self.beside:
             self.seen += self._seen_beside()
-        lane.group.settle(lane)
+        lane.settle()
 
     def run(self, pump: Pump) -> int:
         """Walk: one burst on, or, when everything is read, into a lane."""
@@ -213,7 +212,7 @@ class Subscriber:
         self.place = burst.place
         if self.start is not None and burst.place >= self.start.until:
             self.start = None
-        pump.count(burst, 1)
+        pump.count(burst, 1, 1)
         self.sent = (self.sent[0] + burst.frames, self.sent[1] + len(burst.data))
         self.write(burst.data)
         if burst.closes:

@@ -55,12 +55,16 @@ class Observed:
     """Publishes that had to wait."""
     refusals: Counter[str]
     """By the code of their error."""
+    breaks: Counter[str]
+    """Connections of HTTP/2 that were ended, by what for."""
+    handshakes: Mapping[str, int]
+    """Those of TLS, by how they ended."""
     loop_lag: Histogram
+    tenants: Callable[[], Counter[str]]
+    """How many streams are open, by tenant."""
     engine: EngineCounters
     trouble: Callable[[], str | None]
     """Why the engine cannot store; None: it can."""
-    tenants: Callable[[], Counter[str]]
-    """How many streams are open, by tenant."""
 
 
 class ServerCollector(Collector):
@@ -81,6 +85,16 @@ class ServerCollector(Collector):
             "refusals",
             "Requests that were answered with an error, by its code.",
             by=("code", self._observed.refusals),
+        )
+        yield _counter(
+            "http2_errors",
+            "Connections of HTTP/2 ended for what their client sent, by error code or flood.",
+            by=("kind", self._observed.breaks),
+        )
+        yield _counter(
+            "tls_handshakes",
+            "Handshakes of TLS, by how they ended: full, resumed or failed.",
+            by=("result", self._observed.handshakes),
         )
         info = {"version": __version__, "python": platform.python_version()}
         yield InfoMetricFamily(f"{PREFIX}build", "Versions.", info)

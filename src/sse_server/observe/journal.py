@@ -109,6 +109,7 @@ class Journal:
         self._origin = Line("origin refused", logging.WARNING)
         self._published = Line("event published", logging.DEBUG)
         self._full = Line("listener full", logging.WARNING)
+        self._broken = Line("connection broken off", logging.INFO)
         self._room = Line("listener has room", logging.INFO)
         self._unread = Line("history cannot be read", logging.WARNING)
         self._trouble: str | None = None
@@ -117,8 +118,10 @@ class Journal:
         self.lines = (
             *(self._opened, self._closed, self._paused, self._slow, self._gap, self._refused),
             *(self._origin, self._published, self._full, self._room, self._unable, self._unread),
+            self._broken,
         )
         self.refusals: Counter[str] = Counter()
+        self.breaks: Counter[str] = Counter()
         self.tells_events = False
         """Whether published events are worth telling of."""
         self.tick()
@@ -210,6 +213,12 @@ class Journal:
                 method=None if request is None else _text(request.method),
                 path=None if request is None else _text(request.path),
             )
+
+    def broken(self, transport: asyncio.BaseTransport, kind: str, problem: str) -> None:
+        """A connection of HTTP/2 is ended for what its client has sent."""
+        self.breaks[kind] += 1
+        if self._broken.is_due():
+            self._broken.write(kind=kind, problem=problem, peer=peer(transport))
 
     def origin_refused(self, origin: bytes) -> None:
         """A browser will not let a page of `origin` have its answer."""
