@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+import trustme
 from hypothesis import settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from sse_server.net.tls import TlsOptions
 from tests.auth.secrets import secret_in
 
 START_TIMEOUT_SECONDS = 15.0
@@ -83,6 +85,23 @@ def find_free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def write_certificate(folder: Path) -> TlsOptions:
+    """A new certificate for this machine, which vouches for itself, and its key."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost", "127.0.0.1", "::1")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    chain = [*certificate.cert_chain_pems, authority.cert_pem]
+    cert.write_bytes(b"".join(pem.bytes() for pem in chain))
+    certificate.private_key_pem.write_to_path(str(key))
+    return TlsOptions(cert=str(cert), key=str(key))
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> TlsOptions:
+    """A certificate for this machine; its file is also what a client is to trust."""
+    return write_certificate(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class RunningServer:
         self.loop = loop
         self.errors: list[str] = []
         """What reached the loop's exception handler."""
-        self._clients: list[Client] = []
+        self._sockets: list[socket.socket] = []
 
     @property
     def port(self) -> int:
@@ -79,13 +79,16 @@ class RunningServer:
 
     def client(self) -> "Client":
         """A client that has just connected. Closed with the server, if not before."""
-        client = Client(socket.create_connection(("127.0.0.1", self.port)))
-        self._clients.append(client)
-        return client
+        return Client(self.keep(socket.create_connection(("127.0.0.1", self.port))))
+
+    def keep(self, sock: socket.socket) -> socket.socket:
+        """Close a client's socket with the server, if not before."""
+        self._sockets.append(sock)
+        return sock
 
     def close_clients(self) -> None:
-        for client in self._clients:
-            client.socket.close()
+        for sock in self._sockets:
+            sock.close()
 
     def subscriber(self, target: str = "/events/news", fields: str = "") -> "Client":
         """A client with an open stream, whose head and opening block are read."""

@@ -60,6 +60,10 @@ NOT_ON_THE_PAGE = {
     "hub.log.max_tombstones",
     "hub.writes_per_run",
     "journal.lines_per_second",
+    "sqlite.lock_wait_seconds",
+    "http.h2_budgets.MAX_IN_SPAN",
+    "tls.cert",
+    "tls.key",
     "wire.parser.MAX_EVENT_BYTES",  # of streams that we read
 }
 
@@ -86,6 +90,15 @@ FIXED = {
     "streams in a page": "endpoints.subscribers.MAX_SUBSCRIBERS",
     "channels of streams in a page": "endpoints.subscribers.MAX_LISTED_CHANNELS",
     "trailers of a chunked body": "http.chunked._MAX_TRAILER_BYTES",
+    "HTTP/2: a frame": "http.h2_frames.MAX_FRAME_BYTES",
+    "HTTP/2: CONTINUATION frames of one header block": "http.h2_scanner.MAX_CONTINUATIONS",
+    "HTTP/2: settings in one frame": "http.h2_scanner.MAX_SETTINGS",
+    "HTTP/2: streams reset within a second of their opening, at once": (
+        "http.h2_budgets.MAX_QUICK_RESETS"
+    ),
+    "HTTP/2: frames of WINDOW_UPDATE beside 10 for each of DATA that we send": (
+        "http.h2_budgets.MAX_WINDOW_UPDATES"
+    ),
 }
 
 # Which numbers stand beside a parameter, as constants or options: what else is there is a number
@@ -116,7 +129,8 @@ BOUNDS: dict[str, tuple[str, ...]] = {
         "endpoints.history.MAX_PAGE_BYTES",
     ),
 }
-UNITS = {"": 1, "bytes": 1, "KiB": 1024, "MiB": 1024**2, "s": 1, "min": 60, "ms": 1}
+SIZES = {"": 1, "bytes": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+UNITS = SIZES | {"ms": 1, "s": 1, "min": 60, "days": 86_400}
 
 Row = list[str]
 

@@ -20,6 +20,7 @@ SUFFIXES = {"counter": "_total", "info": "_info"}
 LABELS = {
     "sse_server_refusals": ["code"],
     "sse_server_tenant_open_streams": ["tenant"],
+    "sse_server_http2_errors": ["kind"],
 }  # no sample before the first
 
 
@@ -53,10 +54,11 @@ def test_the_table_of_metrics_is_what_is_shown() -> None:
 def test_the_table_of_log_lines_has_all_kinds_with_their_levels() -> None:
     documented = {event.strip("`"): level for event, level, _, _ in rows("event")}
     kinds = {line.event: logging.getLevelName(line.level).lower() for line in Journal().lines}
-    once = dict.fromkeys((journal.STARTED, journal.STOPPED), "info")
+    once = dict.fromkeys((journal.STARTED, journal.STOPPED, journal.ABLE), "info")
     assert documented == {
         **kinds,
         **once,
+        journal.UNABLE: "error",
         journal.LEFT_OUT: "as those",
         **direct_messages(),
     }

@@ -28,6 +28,7 @@ class _NullSink:
     __slots__ = ("write",)
     client = Client(None, None)
     unsent = 0
+    bundler = None
 
     def __init__(self) -> None:
         self.write: Callable[[bytes], None] = deque[bytes](maxlen=0).append

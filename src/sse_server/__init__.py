@@ -21,8 +21,10 @@ if TYPE_CHECKING:
         ServerClosed,
         SSEServerError,
     )
+    from sse_server.http.h2_options import Http2Options
     from sse_server.net.site import ConnectionOptions
     from sse_server.net.socket_options import SocketOptions
+    from sse_server.net.tls import TlsOptions
     from sse_server.observe.journal import JournalOptions
     from sse_server.server import Server
     from sse_server.server_options import ServerOptions
@@ -37,6 +39,7 @@ __all__ = [
     "CorsOptions",
     "Event",
     "ForwardOptions",
+    "Http2Options",
     "HubOptions",
     "InvalidChannel",
     "InvalidEvent",
@@ -52,6 +55,7 @@ __all__ = [
     "ServerClosed",
     "ServerOptions",
     "SocketOptions",
+    "TlsOptions",
     "__version__",
 ]
 
@@ -65,6 +69,7 @@ _HOMES = {
     "CorsOptions": "sse_server.endpoints.cors",
     "Event": "sse_server.wire.event",
     "ForwardOptions": "sse_server.auth.options",
+    "Http2Options": "sse_server.http.h2_options",
     "HubOptions": "sse_server.core.hub_options",
     "InvalidChannel": "sse_server.errors",
     "InvalidEvent": "sse_server.errors",
@@ -80,6 +85,7 @@ _HOMES = {
     "ServerClosed": "sse_server.errors",
     "ServerOptions": "sse_server.server_options",
     "SocketOptions": "sse_server.net.socket_options",
+    "TlsOptions": "sse_server.net.tls",
 }
 
 

@@ -7,14 +7,14 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Self
 
-import orjson
-
 from sse_server.auth.anonymous import check_bind
 from sse_server.core.histogram import SECONDS, Histogram
 from sse_server.core.hub import Hub
-from sse_server.core.presence import presence_channel
+from sse_server.engines.announcer import Announcer
 from sse_server.engines.base import Publication, Receipt
 from sse_server.engines.gated import GatedEngine
+from sse_server.engines.reader import HistoryReader
+from sse_server.engines.reported import ReportedPublishing
 from sse_server.engines.schemes import make_engine
 from sse_server.errors import ServerClosed
 from sse_server.net.address import bound_address, parse_address
@@ -22,6 +22,7 @@ from sse_server.net.farewell import Farewell
 from sse_server.net.listener import Listener, adopt, listen
 from sse_server.net.site import Site
 from sse_server.net.timer import Timer
+from sse_server.net.tls import NO_HANDSHAKES, Tls
 from sse_server.observe.collector import Observed
 from sse_server.observe.journal import Journal
 from sse_server.observe.metrics import Metrics
@@ -34,7 +35,7 @@ from sse_server.wire.event import Event
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
 
@@ -56,15 +57,15 @@ class Server:
 
         Raises:
             ConfigurationError: a socket cannot be listened on, or is reachable by strangers who
-                need not say who they are.
+                need not say who they are; or the certificate cannot be used.
         """
         self._options = options = options or ServerOptions()
         self._sockets = sockets
         for sock in sockets:
             host = bound_address(sock).host
             check_bind(host, allow_anonymous=options.lets_strangers_in, setting="sockets")
+        self._tls = None if options.tls.cert is None else Tls(options.tls)
         self._listeners: list[Listener] = []
-        self._background: set[asyncio.Future[list[Receipt]]] = set()
         self._lag = Histogram(SECONDS)
         self._unready: str | None = "the server is starting"
 
@@ -79,6 +80,11 @@ class Server:
         return self._options
 
     @property
+    def scheme(self) -> str:
+        """`https` or `http`: what the addresses of TCP listeners begin with."""
+        return "http" if self._tls is None else "https"
+
+    @property
     def hub(self) -> Hub:
         """The hub, to look into. To publish, use `publish`."""
         return self._hub
@@ -90,24 +96,42 @@ class Server:
             ConfigurationError: an address cannot be had.
         """
         self._loop = loop = asyncio.get_running_loop()
-        engine = make_engine(self._options.engine, loop.time, self._options.idempotency)
-        # Not the loop's clock, which with uvloop stands still while a callback runs.
-        self._hub = Hub(self._options.hub, engine.positions, self._wake_pump, time.monotonic)
+        engine = make_engine(self._options.engine, self._options.engine_settings())
+        try:
+            await engine.open()
+        except BaseException:
+            for sock in self._sockets:
+                sock.close()
+            raise
+        self._hub = Hub(
+            self._options.hub,
+            engine.positions,
+            self._wake_pump,
+            time.monotonic,  # not the loop's, which with uvloop stands still while a callback runs
+            newest=engine.newest,
+            history=HistoryReader(engine) if engine.keeps_history else None,
+            watcher=engine if engine.selective else None,
+        )
+        engine.start(self._hub)
         self._engine = GatedEngine(engine, self._hub)
-        await self._engine.start(self._hub.deliver)
         self._journal = journal = Journal(self._options.journal, time.monotonic)
+        self._publish = ReportedPublishing(self._engine, journal).publish
         metrics = Metrics(
             Observed(
                 hub=self._hub,
                 connections=lambda: self._site.size,
                 delayed=lambda: self._engine.delayed,
                 refusals=journal.refusals,
+                breaks=journal.breaks,
+                handshakes=NO_HANDSHAKES if self._tls is None else self._tls.counts,
                 loop_lag=self._lag,
                 tenants=lambda: self._gate.tenants,
+                engine=engine.counters,
+                trouble=lambda: engine.trouble,
             )
         )
         options = self._options
-        self._gate = Gate(self._hub, journal.origin_refused)
+        self._gate = Gate(self._hub, journal.origin_refused, is_tls=self._tls is not None)
         try:
             self._gate.take(options.auth, options.cors.origins)
         except BaseException:
@@ -120,11 +144,12 @@ class Server:
             self._publish,
             journal,
             metrics,
-            lambda: self._unready,
+            lambda: self._unready or engine.trouble,
+            engine.history if engine.keeps_history else None,
         )
-        self._site = Site(
-            self._surface.endpoint(options), options.connection, options.http1, loop, journal
-        )
+        endpoint = self._surface.endpoint(options)
+        self._site = Site(endpoint, options.connection, options.http1, loop, journal, options.http2)
+        self._site.tls = self._tls
         try:
             for sock in self._sockets:
                 self._listeners.append(await adopt(sock, self._site))
@@ -141,7 +166,8 @@ class Server:
             await self._gate.close()
             raise
         site, gate = self._site, self._gate
-        chores = (site.sweep, self._hub.tick, gate.tick, self._tell_presence, self._tell_journal)
+        self._announcer = announcer = Announcer(self._hub, self._publish)
+        chores = (site.sweep, self._hub.tick, gate.tick, announcer.announce, self._tell_journal)
         self._timer = Timer(loop, chores, self._lag)
         self._unready = None
         journal.started(self.addresses)
@@ -165,8 +191,7 @@ class Server:
             self._timer.stop()
             self._site.abort()
         await self._site.wait_until_empty()
-        for publishing in self._background:
-            publishing.cancel()
+        self._announcer.cancel()
         await self._engine.close()
         await self._gate.close()
         self._tell_journal()
@@ -180,16 +205,19 @@ class Server:
 
         Raises:
             ServerClosed: the server has not been started, or is closed.
-            ConfigurationError: what is new does not go together with what has to stay.
+            ConfigurationError: what is new does not go together with what has to stay, or the
+                certificate, which is read again, cannot be used. Then nothing has changed.
         """
         if self._unready is not None:
             raise ServerClosed(self._unready)
         new, left = take_over(self._options, options)
+        if self._tls is not None:
+            self._tls.reload(new.tls)
         self._gate.take(new.auth, new.cors.origins)
         self._options = new
-        self._hub.reload(self._options.hub)
-        self._site.reload(self._options.connection, self._options.http1)
-        self._site.endpoint = self._surface.endpoint(self._options)
+        self._hub.reload(new.hub)
+        self._site.reload(new.connection, new.http1, new.http2)
+        self._site.endpoint = self._surface.endpoint(new)
         return [".".join(path) for path in left]
 
     async def publish(self, channel: str, event: Event | str | bytes) -> Receipt:
@@ -223,49 +251,11 @@ class Server:
     def _wake_pump(self) -> None:
         self._loop.call_soon(self._hub.pump.run)
 
-    def _publish(
-        self, publications: Sequence[Publication]
-    ) -> list[Receipt] | Awaitable[list[Receipt]]:
-        receipts = self._engine.publish(publications)
-        if not self._journal.tells_events:
-            return receipts
-        if isinstance(receipts, list):
-            self._tell_events(publications, receipts)
-            return receipts
-        return self._publish_and_tell(publications, receipts)
-
-    async def _publish_and_tell(
-        self, publications: Sequence[Publication], later: Awaitable[list[Receipt]]
-    ) -> list[Receipt]:
-        receipts = await later
-        self._tell_events(publications, receipts)
-        return receipts
-
-    def _tell_events(
-        self, publications: Sequence[Publication], receipts: Sequence[Receipt]
-    ) -> None:
-        for (channel, event), receipt in zip(publications, receipts, strict=True):
-            self._journal.published(
-                channel, receipt.position, len(event.data), duplicate=receipt.duplicate
-            )
-
     def _tell_journal(self) -> None:
         """Tell of gaps, and of what was left out in the second that has passed."""
         self._journal.gaps(self._hub.pump)
+        self._journal.engine(self._engine.trouble, self._engine.counters)
         self._journal.tick()
-
-    def _tell_presence(self) -> None:
-        """Publish how many follow the channels where that has changed."""
-        for channel in self._hub.presence.take():
-            clients = self._hub.directory.clients(channel)
-            message = "1 client is here" if clients == 1 else f"{clients} clients are here"
-            data = orjson.dumps({"message": message, "clients": clients})
-            event = Event(data, type="system")
-            receipts = self._publish([Publication(presence_channel(channel), event)])
-            if not isinstance(receipts, list):
-                publishing = asyncio.ensure_future(receipts)
-                self._background.add(publishing)
-                publishing.add_done_callback(self._background.discard)
 
     async def _drain(self) -> None:
         """Take no more in, send what was taken in, and give it the time to leave."""
@@ -280,7 +270,7 @@ class Server:
         left_seconds = until - site.loop.time()
         # The next server may begin only when this one has ended.
         first_seconds = left_seconds + self._options.restart_seconds
-        farewell = Farewell.of(first_seconds, len(site.streams), site.peak_rate)
-        for stream in list(site.streams):
+        farewell = Farewell.of(first_seconds, site.stream_count, site.peak_rate)
+        for stream in site.open_streams():
             stream.finish(farewell.block())
         await site.wait_until_empty()

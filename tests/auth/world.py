@@ -27,6 +27,8 @@ SECRET = b"s" * 32
 class FakeSink:
     """A connection whose client acknowledges what it is sent, until it is cut off."""
 
+    bundler = None
+
     def __init__(self) -> None:
         self.sent = b""
         self.unsent = 0

@@ -184,7 +184,8 @@ def test_channels_are_matched_in_the_order_of_the_file_and_inherit_from_the_rest
             "engine = 'kafka://h'",
             (
                 "engine in sse.toml: there is no engine 'kafka'; "
-                "write memory: (what is published is gone with the process)"
+                "write memory: (what is published is gone with the process) "
+                "or sqlite:///PATH (it is kept in a file)"
             ),
         ),
         (

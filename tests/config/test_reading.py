@@ -103,7 +103,8 @@ def test_the_flag_for_the_file_wins_over_the_variable(tmp_path: Path) -> None:
             {"SSE_SERVER_ENGINE": "redis://me:hunter2@host"},
             (
                 "SSE_SERVER_ENGINE: there is no engine 'redis'; "
-                "write memory: (what is published is gone with the process)"
+                "write memory: (what is published is gone with the process) "
+                "or sqlite:///PATH (it is kept in a file)"
             ),
         ),
     ],
@@ -201,7 +202,7 @@ def _environ(draw: st.DrawFn) -> dict[str, str]:
     keys = draw(st.lists(st.sampled_from(list(KEYS.values())), unique_by=lambda key: key.path))
     # By more than type and bounds.
     checked = {"bind", "engine", "cors.origins", "auth.keys", "auth.api_keys", "auth.cookie"}
-    checked.add("auth.forward.url")
+    checked |= {"auth.forward.url", "tls.key"}
     return {
         key.variable: as_toml(draw(_values(key))).strip('"')
         for key in keys

@@ -11,7 +11,7 @@ from sse_server.core.subscriber import Subscriber
 from sse_server.core.window import FRAME_OVERHEAD_BYTES, ChannelOptions, Window
 from sse_server.http.chunked import plain
 from sse_server.wire.event import Event, Priority
-from sse_server.wire.flow import Client, CloseReason, Framing
+from sse_server.wire.flow import Bundler, Client, CloseReason, Framing
 from sse_server.wire.parser import EventStreamParser, StreamEvent
 from sse_server.wire.position import Positions
 
@@ -25,6 +25,7 @@ def nothing() -> None:
 class Recorder:
     """A sink; `on_write` happens inside each write."""
 
+    bundler: Bundler | None = None
     client = Client("127.0.0.1:1234", "a browser")
 
     def __init__(self, on_write: Callable[[], object] = nothing) -> None:

@@ -131,9 +131,35 @@ class Ledger:
     """A gap was told without a number; a later one has to have it."""
     floor: int = 0
     """Up to here the log has forgotten what forgotten channels lost."""
+    is_all: bool = True
+    """There is nothing but the log. What an engine has lost is not counted."""
+    unresolved: bool = False
+    """It begins with the oldest that an engine keeps, when that is found."""
 
     def __post_init__(self) -> None:
+        self.is_late = False
         self.began_with = sorted(self.upto)
+        self.countable = self.countable and self.is_all
+
+    def unresolve(self) -> None:
+        """It begins with the oldest that is kept when its first write comes."""
+        self.unresolved = True
+        self.last_id = 0
+        self.upto = dict.fromkeys(self.upto, 0)
+
+    def resolve(self) -> None:
+        """Its first write comes: what is not kept now may be told, and need not be."""
+        if self.unresolved:
+            self.unresolved = False
+            self.is_late = True
+            for channel in self.upto:
+                gone = {
+                    offset
+                    for offset in self.history.between(channel, 0, self.history.newest)
+                    if not self.history.is_held(offset)
+                }
+                self.forgiven |= gone
+                self.optional.setdefault(channel, set()).update(gone)
 
     def take(self, event: StreamEvent) -> None:
         offset = offset_of(event.last_event_id)
@@ -166,7 +192,8 @@ class Ledger:
         self.upto[frame.channel] = offset
 
     def _take_fault(self, at: int, data: dict[str, Any]) -> None:
-        assert at == self.last_id
+        assert at == self.last_id or self.is_late
+        self._skip(at)
         assert data["reason"] == self.fault
         assert sorted(data["channels"]) == self.began_with
         assert data["lost"] is None
@@ -228,7 +255,11 @@ class Ledger:
             self.missing.pop(channel, None)
             self.carried.pop(channel, None)
         self.upto = upto
-        self.countable = self.floor <= place and all(history.lost(c) <= place for c in upto)
+        if self.unresolved:
+            self.began_with = sorted(upto)
+        self.countable = (
+            self.is_all and self.floor <= place and all(history.lost(c) <= place for c in upto)
+        )
         self.resolved.clear()
         self.numbers_due = False
 
@@ -242,6 +273,7 @@ class Ledger:
 
     def finish(self) -> None:
         """All is quiet: nothing may be missing, and nothing untold."""
+        self.resolve()
         assert self.fault is None, "a gap that had to come first did not come"
         self._skip(self.history.newest)
         assert not any(self.missing.values()), f"untold: {self.missing}"

@@ -83,6 +83,7 @@ class Client:
     pauses_in: int = 0
     """It is paused in the write that comes then."""
     unsent = 0
+    bundler = None
     client = flow.Client(None, None)
 
     def __post_init__(self) -> None:

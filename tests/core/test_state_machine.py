@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from sse_server.core import log as log_module
 from sse_server.core.backlog import backlogs
+from sse_server.core.bundle import Bundle
 from sse_server.core.hub import Hub
 from sse_server.core.hub_options import HubOptions
 from sse_server.core.lane import Lane
@@ -22,7 +24,7 @@ from sse_server.core.window import ChannelOptions
 from sse_server.http.chunked import chunked, plain
 from sse_server.wire.encoder import id_block
 from sse_server.wire.event import Event
-from sse_server.wire.flow import Client, CloseReason, Framing
+from sse_server.wire.flow import Client, CloseReason, Framing, Sink
 from sse_server.wire.parser import EventStreamParser, StreamEvent
 from sse_server.wire.position import Positions
 from tests.core.model import EPOCH, History, Ledger, Snapshot, position
@@ -83,6 +85,14 @@ actions = st.builds(
 )
 scripts = st.dictionaries(st.integers(1, 6), st.lists(actions, min_size=1, max_size=3), max_size=3)
 Script = dict[int, list[Action]]
+Manner = tuple[Framing, bool, int]
+"""A framing, whether heartbeats tell positions, and which connection carries the stream among
+others; 0: one of its own."""
+manners = st.tuples(
+    st.sampled_from([plain, plain, chunked]),
+    st.sampled_from([True, True, False]),
+    st.sampled_from([0, 0, 1, 2]),
+)
 
 
 def followed(channels: Sequence[str]) -> list[str]:
@@ -96,7 +106,7 @@ def unchunked(data: bytes) -> bytes:
     return rest[:-2]
 
 
-@dataclass
+@dataclass(eq=False)
 class Stream:
     """One stream as its client sees it; the sink that the hub writes to."""
 
@@ -106,6 +116,7 @@ class Stream:
     tells_positions: bool
     script: Script
     ledger: Ledger
+    bundler: "Carrier | None" = None
     subscriber: Subscriber | None = None
     paused: bool = False
     is_open: bool = True
@@ -122,20 +133,37 @@ class Stream:
 
     def opened(self, subscriber: Subscriber, opening: bytes | None) -> None:
         self.subscriber = subscriber
-        assert (opening is None) == (self.ledger.fault is not None)
+        assert (opening is None) == (self.ledger.fault is not None or self.ledger.unresolved)
         if opening is not None:
             assert opening == position(self.ledger.last_id)
             self.parser.feed(id_block(opening))
             self.last_id = opening
         self.snapshots.append(self.ledger.snapshot(self.last_id))
 
+    @property
+    def manner(self) -> Manner:
+        number = self.machine.carriers.index(self.bundler)
+        return self.framing, self.tells_positions, number
+
+    @property
+    def place(self) -> int:
+        """Up to where it has everything; of those in a bundle the bundle knows."""
+        assert self.subscriber is not None
+        lane = self.subscriber.lane
+        return max(self.subscriber.place, lane.place if isinstance(lane, Bundle) else 0)
+
     def write(self, data: bytes) -> None:
+        self.machine.writes += 1
+        self.receive(data)
+        self.react()
+
+    def receive(self, data: bytes) -> None:
         assert self.is_open, "written to after it was gone"
         assert not self.paused, "written to while paused"
         assert self.subscriber is not None
-        assert self.ledger.last_id <= self.subscriber.place <= self.machine.hub.newest
+        assert self.ledger.last_id <= self.place <= self.machine.hub.newest
+        self.ledger.resolve()
         self.writes += 1
-        self.machine.writes += 1
         self.silent_since = self.machine.now
         blocks = unchunked(data) if self.framing is chunked else data
         self._check_size(blocks)
@@ -147,8 +175,12 @@ class Stream:
             for event in self.parser.feed(blocks):
                 self.frames += event.type != "gap"
                 self._take(event)
-        for action in self.script.pop(self.writes, []):
-            self.machine.act(action, self)
+
+    def react(self) -> None:
+        """What happens inside the write."""
+        if self.is_open and not self.paused:
+            for action in self.script.pop(self.writes, []):
+                self.machine.act(action, self)
 
     unsent = 0
     client = Client(None, None)
@@ -175,9 +207,12 @@ class Stream:
         assert self.tells_positions
         assert self.parser.feed(blocks) == []
         self.machine.heartbeats += 1
-        place = self.subscriber.place
-        assert self.last_id == position(place) or self.parser.last_event_id.encode() == position(
-            place
+        place = self.place
+        is_new = self.ledger.last_id == 0 == place  # it has not been told a position yet
+        assert (
+            is_new
+            or self.last_id == position(place)
+            or self.parser.last_event_id.encode() == position(place)
         )
         if blocks != b":\n":
             assert blocks == b":\nid: %b\n\n" % position(place)
@@ -190,10 +225,43 @@ class Stream:
         assert blocks == b":\n" or blocks.endswith(b"\n\n")
         parts = blocks.removesuffix(b"\n\n").split(b"\n\n")
         sizes = [len(part) + 2 for part in parts if b"\nevent: gap\n" not in part]
-        assert len(sizes) <= 1 or sum(sizes) <= self.machine.hub.options.log.max_burst_bytes
+        budget = self.machine.hub.options.log.max_burst_bytes + self.machine.slack_bytes
+        assert len(sizes) <= 1 or sum(sizes) <= budget
+
+
+class Carrier:
+    """A connection that carries several streams."""
+
+    def bundle(self) -> "Shared":
+        return Shared()
+
+
+class Shared:
+    """Writes the same to several of them: all have it when the first reacts."""
+
+    def __init__(self) -> None:
+        self.streams: list[Stream] = []
+
+    def add(self, sink: Sink) -> None:
+        assert isinstance(sink, Stream)
+        self.streams.append(sink)
+
+    def remove(self, sink: Sink) -> None:
+        assert isinstance(sink, Stream)
+        self.streams.remove(sink)
+
+    def write(self, data: bytes) -> None:
+        streams = self.streams.copy()
+        streams[0].machine.writes += 1
+        for stream in streams:
+            stream.receive(data)
+        for stream in streams:
+            stream.react()
 
 
 class HubMachine(RuleBasedStateMachine):
+    slack_bytes = 0
+
     @initialize(
         lane_size=st.sampled_from([4, 4, 2, 1]),
         writes_per_run=st.sampled_from([1, 3, 10]),
@@ -227,8 +295,15 @@ class HubMachine(RuleBasedStateMachine):
         self.left = 0
         self.opened = 0
         self.is_whole = True  # no assertion has failed inside a write, and left a visit undone
-        self.history = History(OPTIONS, MAX_BYTES)
         self.streams: list[Stream] = []
+        self.carriers = [None, Carrier(), Carrier()]
+        self.memory = History(OPTIONS, MAX_BYTES)
+        self.at_hand = self.memory
+        self.make_hub(options)
+
+    def make_hub(self, options: HubOptions) -> None:
+        """What is in memory is all there is."""
+        self.history = self.memory
         self.hub = Hub(options, Positions(EPOCH), self._wake, lambda: self.now)
 
     def _wake(self) -> None:
@@ -241,42 +316,39 @@ class HubMachine(RuleBasedStateMachine):
         for channel, size in publishings:
             offset = self.hub.newest + 1 + size % 2  # offsets grow, not always by one
             data = f"{offset}:{'x' * size}"
-            self.history.publish(channel, offset, data, self.now)
-            self.hub.deliver(channel, offset, Event(data))
+            self.take_in(channel, offset, data)
+
+    def take_in(self, channel: str, offset: int, data: str) -> None:
+        self.history.publish(channel, offset, data, self.now)
+        self.hub.deliver(channel, offset, Event(data))
 
     @rule(
         channels=channel_lists,
         origin=origins,
-        framing=st.sampled_from([plain, plain, chunked]),
-        tells_positions=st.sampled_from([True, True, False]),
+        manner=manners,
         script=scripts,
     )
     def join(
-        self,
-        channels: list[str],
-        origin: bytes | int | None,
-        framing: Framing,
-        tells_positions: bool,
-        script: Script,
+        self, channels: list[str], origin: bytes | int | None, manner: Manner, script: Script
     ) -> None:
         if isinstance(origin, int):
             origin = position(max(0, self.history.newest + 1 + origin))
-        self._open(channels, origin, (framing, tells_positions), script, {})
+        self._open(channels, origin, manner, script, {})
 
     @rule(
         channels=channel_lists,
-        framing=st.sampled_from([plain, plain, chunked]),
+        manner=manners,
         scripts=st.lists(scripts, min_size=2, max_size=9),
     )
-    def join_many(self, channels: list[str], framing: Framing, scripts: list[Script]) -> None:
+    def join_many(self, channels: list[str], manner: Manner, scripts: list[Script]) -> None:
         for script in scripts:
-            self._open(channels, None, (framing, True), dict(script), {})
+            self._open(channels, None, manner, dict(script), {})
 
     def _open(
         self,
         channels: list[str],
         last_id: bytes | None,
-        manner: tuple[Framing, bool],
+        manner: Manner,
         script: Script,
         untold: dict[str, set[int]],
     ) -> None:
@@ -284,12 +356,15 @@ class HubMachine(RuleBasedStateMachine):
             return
         carried = {channel: untold[channel] for channel in followed(channels) if channel in untold}
         ledger = self._ledger(followed(channels), last_id, carried)
-        framing, tells_positions = manner
-        stream = Stream(self, channels, framing, tells_positions, script, ledger)
+        framing, tells_positions, number = manner
+        carrier = self.carriers[number]
+        stream = Stream(self, channels, framing, tells_positions, script, ledger, carrier)
         subscriber = self.hub.subscribe(
             stream, framing, channels, last_id, tells_positions=tells_positions
         )
         stream.last_id = last_id
+        if subscriber.start is not None and subscriber.start.unresolved:
+            ledger.unresolve()
         stream.opened(subscriber, self.hub.opening_position(subscriber))
         stream.silent_since = self.now
         self.streams.append(stream)
@@ -300,16 +375,17 @@ class HubMachine(RuleBasedStateMachine):
     ) -> Ledger:
         history = self.history
         newest = history.newest
+        ledger = partial(Ledger, history, is_all=history is self.memory)
         if last_id is None:
-            return Ledger(history, newest, dict.fromkeys(channels, newest))
+            return ledger(newest, dict.fromkeys(channels, newest))
         place, _, offset = last_id.rpartition(b"-")
         known = place == EPOCH and offset == b"%d" % int(offset or b"0" if offset.isdigit() else 0)
         if known and int(offset) <= newest:
             at = int(offset)
             countable = self.hub.log._floor <= at and all(history.lost(c) <= at for c in channels)
             upto = dict.fromkeys(channels, at)
-            return Ledger(history, at, upto, countable=countable, carried=carried)
-        oldest = history.oldest(channels)
+            return ledger(at, upto, countable=countable, carried=carried)
+        oldest = self.at_hand.oldest(channels)
         at = newest if oldest is None else oldest - 1
         forgiven = {
             lost
@@ -319,7 +395,7 @@ class HubMachine(RuleBasedStateMachine):
         }
         fault = None if last_id == b"earliest" else FAULTS.get(last_id, "malformed")
         upto = dict.fromkeys(channels, at)
-        return Ledger(history, at, upto, fault=fault, forgiven=forgiven)
+        return ledger(at, upto, fault=fault, forgiven=forgiven)
 
     @rule(pick=picks)
     def pause(self, pick: int) -> None:
@@ -349,8 +425,7 @@ class HubMachine(RuleBasedStateMachine):
         if stream is not None:
             self._leave(stream)
             snapshot = stream.snapshots[max(0, len(stream.snapshots) - 1 - uncut // 3)]
-            manner = (stream.framing, stream.tells_positions)
-            self._open(stream.channels, snapshot.last_id, manner, script, snapshot.untold)
+            self._open(stream.channels, snapshot.last_id, stream.manner, script, snapshot.untold)
 
     @rule(seconds=st.integers(1, 25))
     def pass_time(self, seconds: int) -> None:
@@ -365,11 +440,11 @@ class HubMachine(RuleBasedStateMachine):
         self.pump(runs)
 
     def _tick(self) -> None:
-        self.history.expire(self.now)
+        self.memory.expire(self.now)
         self.hub.tick()
 
     def _expire(self) -> None:
-        self.history.expire(self.now)
+        self.memory.expire(self.now)
         due = self.hub.expire()
         assert due is None or due > self.now
 
@@ -394,6 +469,9 @@ class HubMachine(RuleBasedStateMachine):
         options = self.hub.options
         assert self.writes - before < options.writes_per_run + options.lane_size
 
+    def answer_all(self) -> None:
+        """Whatever is asked of an engine is answered."""
+
     @rule()
     def quiet(self) -> None:
         """Nobody is paused and nothing more happens: everything is settled in a few runs."""
@@ -402,6 +480,7 @@ class HubMachine(RuleBasedStateMachine):
         for stream in [*self.streams]:
             self._resume(stream)
         for _ in range(3_000):
+            self.answer_all()
             if not self.wakes and not any(stream.paused for stream in self.streams):
                 break
             self._run()
@@ -419,8 +498,8 @@ class HubMachine(RuleBasedStateMachine):
         assert not self.hub.log._memo_bytes
         for group in self.hub._groups.values():
             assert all(lane.members and not lane.queued for lane in group.lanes)
-            assert sum(len(lane.members) for lane in group.lanes) == group.size
-            half_empty = [e for e in group.lanes if len(e.members) * 2 <= group.lane_size]
+            assert sum(lane.streams for lane in group.lanes) == group.size
+            half_empty = [lane for lane in group.lanes if lane.cost * 2 <= group.lane_size]
             assert len(half_empty) <= 1
             assert all(lane is group.open for lane in half_empty)
 
@@ -471,7 +550,7 @@ class HubMachine(RuleBasedStateMachine):
                 stream.silent_since = self.now  # a heartbeat may have been about to come
                 self._change(stream, action.channels)
             case "join":
-                self._open(action.channels, None, (writing.framing, True), {}, {})
+                self._open(action.channels, None, writing.manner, {}, {})
             case "finish":
                 self._finish(stream)
             case "publish":
@@ -528,7 +607,7 @@ class HubMachine(RuleBasedStateMachine):
         stream.ledger.change(followed(channels), place)
         if stood:
             assert place == self.history.newest
-            assert subscriber.lane is not None
+            assert subscriber.lane is not None or self.history is not self.memory
         stream.snapshots = [stream.ledger.snapshot(stream.last_id)]
 
     # --- what always holds ------------------------------------------------------------------------
@@ -540,9 +619,13 @@ class HubMachine(RuleBasedStateMachine):
             self.check_subscribers()
             self.check_counters()
 
+    def is_waiting(self, subscriber: Subscriber) -> bool:
+        """Whether what it is to be sent next has been asked for."""
+        return False
+
     def check_memory(self) -> None:
         log = self.hub.log
-        for name, held in self.history.held.items():
+        for name, held in self.memory.held.items():
             window = log.windows.get(name)
             if window is None:
                 assert not held, f"{name} is forgotten and should not be"
@@ -550,8 +633,8 @@ class HubMachine(RuleBasedStateMachine):
             assert held or window.followed, f"{name} is not forgotten"
             assert window.offsets[window.head :] == [frame.offset for frame in held]
             assert window.bytes == sum(frame.size for frame in held)
-        assert log.windows.keys() <= self.history.held.keys()
-        assert log.bytes == self.history.bytes
+        assert log.windows.keys() <= self.memory.held.keys()
+        assert log.bytes == self.memory.bytes
         assert log._memo_bytes <= MAX_MEMO_BYTES + 400
         assert sum(len(burst.data) for burst in log._memo.values()) <= log._memo_bytes
         assert len(log._tombstones) <= MAX_TOMBSTONES
@@ -576,14 +659,25 @@ class HubMachine(RuleBasedStateMachine):
                 assert not subscriber.paused
                 self._check_standing(subscriber, subscriber.lane)
             else:
-                assert subscriber.queued or subscriber.paused
+                assert subscriber.queued or subscriber.paused or self.is_waiting(subscriber)
 
-    def _check_standing(self, subscriber: Subscriber, lane: Lane) -> None:
+    def _check_standing(self, subscriber: Subscriber, standing_in: Lane | Bundle) -> None:
+        assert standing_in.members[subscriber.slot] is subscriber
+        lane = standing_in.base
+        if isinstance(standing_in, Bundle):
+            assert lane.members[standing_in.slot] is standing_in
+            assert lane.bundles[standing_in.bundler] is standing_in
+            assert standing_in.bundler is subscriber.sink.bundler
+            shared = standing_in._shared
+            assert isinstance(shared, Shared)
+            assert Counter(map(id, shared.streams)) == Counter(
+                id(member.sink) for member in standing_in.members
+            )
         group = subscriber.group
         assert group is lane.group
         assert lane in group.lanes
-        assert lane.members[subscriber.slot] is subscriber
         assert len(lane.members) <= group.lane_size
+        assert lane.streams == sum(1 for _ in lane)
         assert not lane.visiting
         assert all(c.window.newest <= max(subscriber.place, lane.place) for c in subscriber.beside)
         woken = lane.queued or any(channel.queued for channel in group.channels)

@@ -13,7 +13,7 @@ from sse_server.core.hub import Hub
 from sse_server.core.hub_options import HubOptions
 from sse_server.core.log_options import LogOptions
 from sse_server.core.window import ChannelOptions
-from sse_server.engines.base import Publication, Receipt
+from sse_server.engines.base import PartlyStored, Publication, Receipt
 from sse_server.engines.gated import GatedEngine
 from sse_server.engines.memory import MemoryEngine
 from sse_server.errors import Unavailable
@@ -46,7 +46,7 @@ class Node:
         self.hub.pump.run()
 
     async def start(self) -> "Node":
-        await self.gate.start(self.hub.deliver)
+        self.engine.start(self.hub)
         return self
 
     def follow(self, *channels: str, last_id: bytes | None = None) -> Recorder:
@@ -99,6 +99,20 @@ def test_a_publisher_is_answered_at_once_while_nobody_is_far_behind() -> None:
         assert len(sink.data) == 50
 
     run(main())
+
+
+def test_others_have_their_turn_while_a_large_batch_is_published() -> None:
+    async def main() -> None:
+        node = await node_of(max_frames=10_000).start()
+        publishing = asyncio.ensure_future(answer(node.publish("news", *map(str, range(5_000)))))
+        turns = 0
+        while not publishing.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert len(await publishing) == 5_000
+        assert turns > 5_000 / 256
+
+    asyncio.run(main())
 
 
 def test_no_events_are_published_at_once() -> None:
@@ -403,7 +417,7 @@ def test_an_engine_that_fails_does_not_hold_those_who_wait() -> None:
         node.runs_by_itself = False
         node.engine = BrokenEngine(float)
         node.gate = GatedEngine(node.engine, node.hub)
-        await node.gate.start(node.hub.deliver)
+        node.engine.start(node.hub)
         node.follow("news")
         node.hub.deliver("news", 1, Event("1"))
         node.now = 1.0
@@ -417,6 +431,26 @@ def test_an_engine_that_fails_does_not_hold_those_who_wait() -> None:
     run(main())
 
 
-def test_positions_are_the_engines() -> None:
-    node = node_of()
-    assert node.gate.positions is node.engine.positions
+def test_of_a_batch_in_parts_it_is_told_how_far_it_is_stored() -> None:
+    async def main() -> None:
+        node = await Node().start()
+        engine, publish = node.engine, node.engine.publish
+
+        def fill_up(publications: Sequence[Publication]) -> list[Receipt]:
+            if engine.newest >= 256:
+                raise Unavailable("the disk is full")
+            return publish(part)
+
+        engine.publish = fill_up  # type: ignore[method-assign]
+        batch = [Publication("news", Event(str(number))) for number in range(600)]
+        with pytest.raises(PartlyStored, match="the disk is full") as caught:
+            answer = node.gate.publish(batch)
+            assert not isinstance(answer, list)
+            await answer
+        assert len(caught.value.receipts) == 256
+        assert caught.value.details == {
+            "stored": 256,
+            "last": caught.value.receipts[-1].position.decode(),
+        }
+
+    run(main())

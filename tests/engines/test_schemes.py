@@ -1,14 +1,13 @@
 import pytest
 
 from sse_server import ConfigurationError, ServerOptions
-from sse_server.engines.idempotency import IdempotencyOptions
 from sse_server.engines.memory import MemoryEngine
-from sse_server.engines.schemes import make_engine
+from sse_server.engines.schemes import EngineSettings, make_engine
 
 
 @pytest.mark.parametrize("url", ["memory:", "memory://", "memory"])
 def test_memory_has_a_url(url: str) -> None:
-    assert isinstance(make_engine(url, float, IdempotencyOptions()), MemoryEngine)
+    assert isinstance(make_engine(url, EngineSettings()), MemoryEngine)
 
 
 @pytest.mark.parametrize("url", ["kafka://host", "", "MEMORY:", ":", "memory:///a"])

@@ -45,7 +45,7 @@ def open_and_abort(running: RunningServer, count: int) -> None:
         running.publish("news", "to all")
         for client in clients:
             client.reset()
-        running._clients.clear()  # kept there to be closed at the end
+        running._sockets.clear()  # kept there to be closed at the end
         wait_until(lambda: running.site_sizes == (0, 0), "all are gone")
     running.wait_until_empty()
 

@@ -168,9 +168,12 @@ def test_http_1_0_gets_one_answer(running: RunningServer) -> None:
         assert client.read_to_end() == b""
 
 
-def test_the_preface_of_http_2_is_refused_as_a_version(running: RunningServer) -> None:
+def test_the_preface_of_http_2_behind_a_request_is_refused_as_a_version(
+    running: RunningServer,
+) -> None:
     with running.client() as client:
-        client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        client.send(GOOD + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        assert client.read_answer().status == 200
         assert client.read_answer().status == 505
         assert client.read_to_end() == b""
 

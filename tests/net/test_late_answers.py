@@ -7,6 +7,7 @@ import pytest
 
 from sse_server.http.request import Request
 from sse_server.http.response import Answer, EventStream, Response
+from sse_server.net.connection import Connection
 from tests.running_server import RunningServer, wait_until
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -70,6 +71,7 @@ def test_what_waits_behind_a_late_answer_is_bounded(running: RunningServer) -> N
             while True:
                 client.send(GET * 1_000)
         (connection,) = running.call(lambda: list(running.server._site.connections))
+        assert isinstance(connection, Connection)
         assert connection._machine.unread_bytes < 1_000_000
         late.release()
         client.socket.settimeout(10)

@@ -176,7 +176,10 @@ def test_who_comes_meanwhile_waits_for_the_same_answer(
     wait_until(
         lambda: (
             running.call(
-                lambda: sum(one._task is not None for one in running.server._site.connections)
+                lambda: sum(
+                    getattr(one, "_task", None) is not None
+                    for one in running.server._site.connections
+                )
             )
             == 5
         ),

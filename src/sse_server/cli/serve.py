@@ -31,6 +31,16 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="what orders events and keeps them (default: memory:)",
     )
     parser.add_argument(
+        "--tls-cert",
+        metavar="FILE",
+        help="certificate, and those between it and the root, as PEM: serve https",
+    )
+    parser.add_argument(
+        "--tls-key",
+        metavar="FILE",
+        help="its private key, as PEM (default: it is in the certificate's file)",
+    )
+    parser.add_argument(
         "--config",
         metavar="FILE",
         help="TOML file with all settings; docs/configuration.md lists them",
@@ -82,7 +92,7 @@ def _print_first_steps(server: Server) -> None:
         if address.startswith("unix:"):
             option, base = f"--unix-socket {address.removeprefix('unix:')} ", "http://localhost"
         else:
-            option, base = "", f"http://{address}"
+            option, base = "", f"{server.scheme}://{address}"
         if server.options.auth.is_configured:
             option += "-H 'Authorization: Bearer TOKEN' "
         print(

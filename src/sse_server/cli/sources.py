@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sse_server.config.given import InvalidConfiguration
     from sse_server.config.reading import Sources
 
-_FLAGS = ("bind", "engine", "allow_anonymous")
+_FLAGS = (("bind",), ("engine",), ("allow_anonymous",), ("tls", "cert"), ("tls", "key"))
 """Keys that are flags as well."""
 
 
@@ -20,7 +20,7 @@ def sources_of(arguments: argparse.Namespace, file_setting: str = "--config") ->
     """What `arguments` say; `file_setting` is what names the file there."""
     from sse_server.config.reading import Sources  # noqa: PLC0415 (a missing package is told)
 
-    flags = {(name,): getattr(arguments, name, None) for name in _FLAGS}
+    flags = {path: getattr(arguments, "_".join(path), None) for path in _FLAGS}
     return Sources(
         environ=os.environ,
         file=arguments.config,

@@ -82,7 +82,7 @@ def _read_flags(flags: Mapping[Path, object]) -> tuple[list[Given], list[Configu
     given: list[Given] = []
     findings: list[ConfigurationError] = []
     for path, value in flags.items():
-        flag = "--" + path[-1].replace("_", "-")
+        flag = "--" + "-".join(path).replace("_", "-")
         try:
             given.append(Given(path, read_value(KEYS[path], value), flag, flag))
         except ValueError:

@@ -22,7 +22,7 @@ Settings come from four places; a later one wins, key by key:
 1. the defaults, which are on this page,
 2. a TOML file, which `--config FILE` or `SSE_SERVER_CONFIG` names,
 3. the environment: each key but those of channels has a variable; a list is written with commas,
-4. flags: `--bind`, `--engine`, `--allow-anonymous`.
+4. flags: `--bind`, `--engine`, `--allow-anonymous`, `--tls-cert`, `--tls-key`.
 
 Sizes and times are numbers, and the key says of what: bytes, seconds. Where a key may be `"none"`,
 that means what its text says of None. `sse-server check-config FILE` tells all that is wrong with a

@@ -50,13 +50,16 @@ def _pending(hub: Hub) -> Iterator[Backlog]:
     step = _step(paused)
     for subscriber in islice(paused, 0, None, step):
         yield backlog_of(subscriber.windows, subscriber.place, step)
+    step = _step(hub.asking)
+    for subscriber in islice(hub.asking, 0, None, step):
+        yield backlog_of(subscriber.windows, subscriber.place, step)
     turns: Collection[Turn] = hub.pump.waiting
     step = _step(turns)
     for turn in islice(turns, 0, None, step):
         if isinstance(turn, Lane):
-            yield backlog_of(turn.group.windows, turn.place, step * len(turn.members))
+            yield backlog_of(turn.group.windows, turn.place, step * turn.streams)
         elif isinstance(turn, Subscriber):
-            if turn.group is not None and not (turn.paused or turn.lane):
+            if turn.walks:
                 yield backlog_of(turn.windows, turn.place, step)
         elif isinstance(turn, Channel):
             yield from _unwoken(turn, step)
@@ -70,7 +73,7 @@ def _unwoken(channel: Channel, weight: int) -> Iterator[Backlog]:
             continue  # counted there
         for lane in group.lanes:
             if not lane.queued and lane.place < group.newest:
-                yield backlog_of(group.windows, lane.place, weight * step * len(lane.members))
+                yield backlog_of(group.windows, lane.place, weight * step * lane.streams)
 
 
 def _step(items: Collection[object] | Stalls) -> int:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sse_server.core.history import forget
+
 if TYPE_CHECKING:
     from sse_server.core.group import Group
     from sse_server.core.pump import Pump
@@ -20,13 +22,14 @@ _GROUPS_PER_RUN = 512  # 0.1 ms: so many groups of one channel are woken before 
 class Channel:
     """A window that somebody follows."""
 
-    __slots__ = ("_again", "_asleep", "beside", "clients", "groups", "queued", "window")
+    __slots__ = ("_again", "_asleep", "beside", "clients", "groups", "queued", "waiting", "window")
 
     def __init__(self, window: Window) -> None:
         """Made for its first follower."""
         self.window = window
         self.groups: dict[Group, None] = {}
         self.beside: dict[Subscriber, None] = {}
+        self.waiting: dict[Subscriber, None] = {}  # until it is complete
         self.clients = 0  # subscribers that follow it in either way
         self.queued = False
         self._asleep: list[Group] = []  # groups still to be woken
@@ -40,6 +43,15 @@ class Channel:
             pump.enqueue(self)
         elif self._asleep:
             self._again = True
+
+    def complete(self, pump: Pump) -> None:
+        """From now on it is known what its window holds: whoever lacks something reads it."""
+        waiting, self.waiting = self.waiting, {}
+        for member in list(waiting):
+            assert member.group is not None, "it would have been cancelled"
+            forget(member, member.group.hub)
+            member.go_on()
+        self.stir(pump)
 
     def run(self, pump: Pump) -> int:
         """Wake the groups, some at a time."""

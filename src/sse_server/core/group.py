@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from sse_server.core.bundle import Bundle
 from sse_server.core.lane import Lane
 from sse_server.core.reading import count
 
@@ -74,13 +75,31 @@ class Group:
         member.slow = False
         lane = self.open
         newest = self.newest
-        if lane is None or lane.place < newest or len(lane.members) >= self.lane_size:
-            now = self.hub.clock()
-            lane = Lane(self, member.place, count(self.windows, member.place), now)
-            self.lanes[lane] = None
-            self.hub.heartbeats.add(lane)
-            self.open = lane
-        lane.add(member, told)
+        if lane is None or lane.place < newest or lane.cost >= self.lane_size:
+            lane = self._new_lane(member)
+        bundler = member.sink.bundler
+        if bundler is None:
+            lane.add(member, told)
+            return
+        bundle = lane.bundles.get(bundler)
+        if bundle is not None and bundle.place < newest:  # a visit that goes on comes to it later
+            lane = self._new_lane(member)
+            bundle = None
+        if bundle is None:
+            bundle = Bundle(bundler, member.place)
+            bundle.add(member, told)
+            lane.add_bundle(bundle, told)
+        else:
+            bundle.add(member, told)
+
+    def _new_lane(self, member: Subscriber) -> Lane:
+        """A lane for who has everything; it is the open one now."""
+        now = self.hub.clock()
+        lane = Lane(self, member.place, count(self.windows, member.place), now)
+        self.lanes[lane] = None
+        self.hub.heartbeats.add(lane)
+        self.open = lane
+        return lane
 
     def settle(self, lane: Lane) -> None:
         """A lane has come to the tip, or lost a member: keep at most one that is half empty.
@@ -93,7 +112,7 @@ class Group:
             self._drop(lane)
             return
         other = self.open
-        if other is lane or len(lane.members) * 2 > self.lane_size:
+        if other is lane or lane.cost * 2 > self.lane_size:
             return
         newest = self.newest
         if lane.place < newest:
@@ -101,18 +120,25 @@ class Group:
         if other is None or other.queued or other.visiting or other.place < newest:
             self.open = lane
             return
-        if len(lane.members) > len(other.members):
+        if lane.cost > other.cost:
             lane, other = other, lane
-        if len(lane.members) + len(other.members) > self.lane_size:
+        if lane.cost + other.cost > self.lane_size:
             self.open = lane
             return
-        for member in lane.members:
-            member.take(lane.sent)
-            other.add(member, lane.told)
-        lane.members.clear()
-        self._drop(lane)
+        self._move(lane, other)
         self.hub.heartbeats.hasten(other, lane.wrote_at)
         self.open = other
+
+    def _move(self, lane: Lane, other: Lane) -> None:
+        """Let all who stand in one lane stand in another, and drop the first."""
+        for member in lane.members:
+            member.take(lane.sent)
+            if isinstance(member, Bundle):
+                other.add_bundle(member, lane.told)
+            else:
+                other.add(member, lane.told)
+        lane.members.clear()
+        self._drop(lane)
 
     def heartbeat(self, newest: int, *, moved: bool) -> bytes:
         """What says that a stream lives; with the position when that has moved.

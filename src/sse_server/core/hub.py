@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from sse_server.core.arrange import arrange
-from sse_server.core.channel import Channel
 from sse_server.core.directory import Directory
-from sse_server.core.group import Group, GroupKey
 from sse_server.core.heartbeat import Heartbeats
 from sse_server.core.hub_options import HubOptions
 from sse_server.core.log import Log
@@ -17,6 +14,7 @@ from sse_server.core.pressure import is_too_high
 from sse_server.core.pump import Pump
 from sse_server.core.reading import known_count
 from sse_server.core.registry import Registry
+from sse_server.core.roster import Roster
 from sse_server.core.stall import Stalls
 from sse_server.core.start import EARLIEST, begin
 from sse_server.core.subscriber import Subscriber
@@ -28,6 +26,8 @@ from sse_server.wire.event import Priority
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from sse_server.core.channel import Channel
+    from sse_server.core.history import History, Watcher
     from sse_server.wire.event import Event
     from sse_server.wire.flow import CloseReason, Framing, Sink
     from sse_server.wire.position import Positions
@@ -36,18 +36,27 @@ if TYPE_CHECKING:
 class Hub:
     """All channels, groups and subscribers of one process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what it is made of, put together in one place)
         self,
         options: HubOptions,
         positions: Positions,
         wake: Callable[[], None],
         clock: Callable[[], float],
         newest: int = 0,
+        *,
+        history: History | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
-        """`wake` asks the loop to call `pump.run` soon; `clock` gives monotonic seconds."""
+        """`wake` asks the loop to call `pump.run` soon; `clock` gives monotonic seconds.
+
+        The log begins at `newest`. `history`: what is kept beyond the log, if anything is.
+        `watcher`: who is to know what is followed, where only that is delivered.
+        """
         self.options = options
         self.positions = positions
-        self.log = Log(options.log, positions, newest)
+        self.history = history
+        self.watcher = watcher
+        self.log = Log(options.log, positions, newest, selective=watcher is not None)
         self.pump = Pump(self.log, wake, options.writes_per_run, clock)
         self.heartbeats = Heartbeats(options.heartbeat_seconds, clock())
         self.stalls = Stalls(options.stall_timeout_seconds)
@@ -60,12 +69,13 @@ class Hub:
         self.pauses = 0
         self.closed: Counter[CloseReason] = Counter()
         self.clock = clock
-        self._channels: dict[str, Channel] = {}  # those that somebody follows
-        self._groups: dict[GroupKey, Group] = {}
-        self._combinations: Counter[tuple[str, ...]] = Counter()  # of the groups
+        self._roster = Roster(self)
+        self._channels, self._groups = self._roster.channels, self._roster.groups
         self.traffic = Traffic(options.busiest_channels)
         self.directory = Directory(self.log, self._channels)
-        self.registry = Registry(self._groups, self._channels, self.stalls, self.pump, clock())
+        self.asking: dict[Subscriber, None] = {}  # for what an engine keeps
+        walking = (self.pump, self.asking)
+        self.registry = Registry(self._groups, self._channels, self.stalls, walking, clock())
 
     @property
     def newest(self) -> int:
@@ -94,6 +104,18 @@ class Hub:
         if self.published >= self.traffic.sample_at:
             self.traffic.sample(channel, self.published)
 
+    def advance(self, offset: int) -> None:
+        """Everything up to `offset` that was to be delivered has been."""
+        self.log.advance(offset)
+
+    def complete(self, channel: str, offset: int) -> None:
+        """What is delivered to a channel that is watched has no hole beyond `offset`."""
+        followed = self._channels.get(channel)
+        if followed is not None:
+            self.log.advance(offset)
+            self.log.cut(followed.window, offset)
+            followed.complete(self.pump)
+
     def subscribe(
         self,
         sink: Sink,
@@ -110,22 +132,29 @@ class Hub:
         is first written to when the pump runs.
         """
         names = self._followed_names(channels)
-        followed = [self._channel(name) for name in names]
+        followed = [self._roster.channel(name) for name in names]
         windows = [channel.window for channel in followed]
-        beginning = begin(last_id, windows, self.log.newest, self.positions)
+        deep = self.history is not None
+        beginning = begin(last_id, windows, self.log.newest, self.positions, deep=deep)
         subscriber = Subscriber(sink, beginning, self.registry.moment(self.clock()))
         self.subscribers += 1
         self.opened += 1
         if last_id is not None and last_id != EARLIEST:
             self.reconnected += 1
         told = beginning.place
-        self._enter(subscriber, followed, framing, tells_positions=tells_positions, told=told)
+        self._roster.enter(
+            subscriber, followed, framing, tells_positions=tells_positions, told=told
+        )
         self._note_presence(followed)
         return subscriber
 
     def opening_position(self, subscriber: Subscriber) -> bytes | None:
-        """The id that stands before a stream's first event; None if a gap stands there."""
-        if subscriber.start is not None and subscriber.start.gap is not None:
+        """The id that stands before a stream's first event.
+
+        None if a gap stands there, or if the oldest event is still to be found.
+        """
+        start = subscriber.start
+        if start is not None and (start.gap is not None or start.unresolved):
             return None
         return self.positions.encode(subscriber.place)
 
@@ -137,23 +166,26 @@ class Hub:
         """
         group = subscriber.group
         assert group is not None, "the stream is gone"
-        followed = [self._channel(name) for name in self._followed_names(channels)]
+        followed = [self._roster.channel(name) for name in self._followed_names(channels)]
         for channel in followed:  # not to be forgotten between leaving and entering
             channel.clients += 1
             channel.window.followed += 1
         before = subscriber.channels
-        lane = subscriber.lane
-        if lane is not None and lane.place >= group.newest and subscriber.place >= group.newest:
+        lane = None if subscriber.lane is None else subscriber.lane.base
+        subscriber.leave_lane()
+        if lane is not None and subscriber.place >= group.newest:
             subscriber.place = self.log.newest
-        self._exit(subscriber)
+        self._roster.leave(subscriber)
         windows = [channel.window for channel in followed]
         place = subscriber.place
         subscriber.seen = known_count(windows, place)
         tells_positions = group.key.tells_positions
         # Its place may be beyond the last id that it was sent, which is not kept.
-        self._enter(subscriber, followed, group.framing, tells_positions=tells_positions, told=0)
+        self._roster.enter(
+            subscriber, followed, group.framing, tells_positions=tells_positions, told=0
+        )
         if lane is not None and subscriber.lane is not None:
-            self.heartbeats.hasten(subscriber.lane, lane.wrote_at)
+            self.heartbeats.hasten(subscriber.lane.base, lane.wrote_at)
         for channel in followed:
             channel.clients -= 1
             channel.window.followed -= 1
@@ -164,7 +196,7 @@ class Hub:
     def leave(self, subscriber: Subscriber, reason: CloseReason) -> None:
         """A stream has ended."""
         followed = subscriber.channels
-        self._exit(subscriber)
+        self._roster.leave(subscriber)
         self._note_presence(followed)
         self.stalls.forget(subscriber)
         self.registry.forget(subscriber)
@@ -228,72 +260,3 @@ class Hub:
         for channel in channels:
             if channel.window.options.presence:
                 self.presence.changed(channel.window.name)
-
-    def _channel(self, name: str) -> Channel:
-        channel = self._channels.get(name)
-        if channel is None:
-            channel = self._channels[name] = Channel(self.log.window(name))
-        return channel
-
-    def _enter(
-        self,
-        subscriber: Subscriber,
-        followed: list[Channel],
-        framing: Framing,
-        *,
-        tells_positions: bool,
-        told: int,
-    ) -> None:
-        """Give it its group, and a lane when it has everything; `told`: the id it was sent last."""
-        shared, subscriber.beside = arrange(followed, self._combinations, self.options.beside_limit)
-        names = tuple([channel.window.name for channel in shared])
-        key = GroupKey(names, framing, tells_positions)
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = Group(self, key, shared)
-            self._combinations[names] += 1
-            for channel in shared:
-                channel.groups[group] = None
-        group.size += 1
-        subscriber.group = group
-        for channel in subscriber.beside:
-            channel.beside[subscriber] = None
-        for channel in followed:
-            channel.clients += 1
-            channel.window.followed += 1
-        if subscriber.paused:
-            return
-        has_everything = subscriber.place == self.log.newest and subscriber.start is None
-        if has_everything and subscriber.farewell is None:
-            group.stand(subscriber, told)
-            return
-        if not subscriber.slow:  # publishers wait for it, too
-            self.pump.dry_at = min(self.pump.dry_at, subscriber.place)
-        subscriber.go_on()
-
-    def _exit(self, subscriber: Subscriber) -> None:
-        """Take a subscriber out of everything; what nobody follows any more is forgotten."""
-        group = subscriber.group
-        assert group is not None, "the stream is gone already"
-        subscriber.leave_lane()
-        followed = subscriber.channels
-        subscriber.group = None
-        for channel in subscriber.beside:
-            del channel.beside[subscriber]
-        subscriber.beside = ()
-        group.size -= 1
-        if not group.size:
-            del self._groups[group.key]
-            names = group.key.channels
-            self._combinations[names] -= 1
-            if not self._combinations[names]:
-                del self._combinations[names]
-            for channel in group.channels:
-                del channel.groups[group]
-        for channel in followed:
-            channel.clients -= 1
-            window = channel.window
-            window.followed -= 1
-            if not channel.clients:
-                del self._channels[window.name]
-                self.log.release(window)

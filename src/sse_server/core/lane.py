@@ -1,34 +1,43 @@
 """Lanes: standing members of one group, visited in one step.
 
-A lane has one place: all its members have everything up to there. It is quiet (at its group's tip)
-or queued in the pump. Members may leave or pause from inside any write of a visit, so a visit walks
-a copy of the list, and a member's own place is stored before it is written to: whoever leaves takes
-a place with it that is true.
+A member is a subscriber, or a bundle of them that one write serves. A lane has one place: all its
+members have everything up to there. It is quiet (at its group's tip) or queued in the pump. Members
+may leave or pause from inside any write of a visit, so a visit walks a copy of the list, and a
+member's own place is stored before it is written to: whoever leaves takes a place with it that is
+true.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sse_server.core.bundle import Bundle
 from sse_server.wire.flow import NOTHING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sse_server.core.group import Group
     from sse_server.core.pump import Pump
     from sse_server.core.subscriber import Subscriber
-    from sse_server.wire.flow import Sent
+    from sse_server.wire.flow import Bundler, Sent
+
+_BUNDLED_PER_WRITE = 32  # so many further streams of a bundle cost as much as a write (7 µs)
 
 
 class Lane:
     """At most `group.lane_size` members that stand at one place."""
 
-    __slots__ = ("beats_at", "group", "members", "place", "queued", "seen", "seen_before", "sent",
-                 "sent_before", "told", "visiting", "wrote_at")  # fmt: skip
+    __slots__ = ("beats_at", "bundles", "group", "members", "place", "queued", "seen",
+                 "seen_before", "sent", "sent_before", "streams", "told", "visiting",
+                 "wrote_at")  # fmt: skip
 
     def __init__(self, group: Group, place: int, seen: int, now: float) -> None:
         """An empty lane at `place`, up to which the group's windows have had `seen` frames."""
         self.group = group
-        self.members: list[Subscriber] = []
+        self.members: list[Subscriber | Bundle] = []
+        self.bundles: dict[Bundler, Bundle] = {}  # among the members: one of each connection
+        self.streams = 0  # subscribers, in bundles or not
         self.place = place
         self.seen = seen
         self.seen_before = seen  # before the visit that is going on
@@ -40,25 +49,69 @@ class Lane:
         self.wrote_at = now
         self.beats_at = 0  # the second in which its heartbeat is looked at
 
-    def add(self, member: Subscriber, told: int) -> None:
+    @property
+    def base(self) -> Lane:
+        """Itself, as for those in a bundle the lane that the bundle stands in."""
+        return self
+
+    @property
+    def cost(self) -> int:
+        """What a visit takes, in writes."""
+        writes = len(self.members)
+        return writes + (self.streams - writes) // _BUNDLED_PER_WRITE
+
+    def __iter__(self) -> Iterator[Subscriber]:
+        """All that stand here, in bundles or not."""
+        for member in self.members:
+            if isinstance(member, Bundle):
+                yield from member.members
+            else:
+                yield member
+
+    def add(self, member: Subscriber | Bundle, told: int) -> None:
         """Let a member stand here that has, like the lane, all there is for its group."""
         self.told = min(self.told, told)
+        self.streams += member.size
         member.lane = self
         member.slot = len(self.members)
         self.members.append(member)
         member.since = self.sent
         member.place = max(member.place, self.place)
 
-    def remove(self, member: Subscriber) -> None:
+    def add_bundle(self, bundle: Bundle, told: int) -> None:
+        """Let a bundle stand here, or its members in one of the same connection."""
+        twin = self.bundles.get(bundle.bundler)
+        if twin is None:
+            self.bundles[bundle.bundler] = bundle
+            self.add(bundle, told)
+        else:
+            twin.absorb(bundle, told)
+
+    def remove(self, member: Subscriber | Bundle) -> None:
         """Take a member out at its own place: in a visit that has not come to it, the old one."""
         last = self.members.pop()
         if last is not member:
             last.slot = member.slot
             self.members[member.slot] = last
+        self.streams -= member.size
         member.lane = None
         unvisited = self.visiting and member.place < self.place
         member.seen = self.seen_before if unvisited else self.seen
         member.take(self.sent_before if unvisited else self.sent)
+
+    def settle(self) -> None:
+        """A member has left."""
+        self.group.settle(self)
+
+    def seen_of(self, bundle: Bundle) -> int:
+        """Frames of the group's windows up to the place at which a bundle is."""
+        unvisited = self.visiting and bundle.place < self.place
+        return self.seen_before if unvisited else self.seen
+
+    def sent_of(self, bundle: Bundle) -> Sent:
+        """What has been sent to a bundle that stood here all the time."""
+        unvisited = self.visiting and bundle.place < self.place
+        return self.sent_before if unvisited else self.sent
 
     def run(self, pump: Pump) -> int:
         """Bring the members on by one burst; returns the number of writes."""
@@ -79,29 +132,25 @@ class Lane:
         self.seen = burst.seen
         frames, size = self.sent_before = self.sent
         self.sent = (frames + burst.frames, size + len(burst.data))
-        written = self._write(burst.data, burst.place, pump.now)
-        pump.count(burst, written)
+        cost, writes, streams = self.cost, len(self.members), self.streams
+        self._write(burst.data, burst.place, pump.now)
+        pump.count(burst, streams, writes)
         if burst.cut or log.newest != burst.newest:
             pump.enqueue(self)
         else:
             group.settle(self)
-        return 1 + written
+        return 1 + cost
 
-    def _write(self, data: bytes, place: int, now: float) -> int:
-        """Send the same to every member, each of which may leave from inside any write.
-
-        Returns how many it was for.
-        """
+    def _write(self, data: bytes, place: int, now: float) -> None:
+        """Send the same to every member, each of which may leave from inside any write."""
         self.wrote_at = now
         self.place = place
         self.visiting = True
-        members = self.members.copy()
-        for member in members:
+        for member in self.members.copy():
             if member.lane is self:
                 member.place = place
                 member.write(data)
         self.visiting = False
-        return len(members)
 
     def _beat(self, pump: Pump) -> int:
         """Nothing to read: go with the log, and say that the stream lives when it is time to."""
@@ -115,10 +164,11 @@ class Lane:
             return 1
         data = group.heartbeat(newest, moved=newest > self.told)
         self.told = newest
-        written = self._write(data, newest, pump.now)
-        group.hub.heartbeats.sent += written
+        cost = self.cost
+        group.hub.heartbeats.sent += self.streams
+        self._write(data, newest, pump.now)
         group.settle(self)
-        return 1 + written
+        return 1 + cost
 
     def _dissolve(self) -> int:
         """Frames were lost under it, which should not happen: each member reads on by itself."""

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from sse_server.core.gap import Gap
 from sse_server.core.log_options import LogOptions
 from sse_server.core.reading import Reading, read
-from sse_server.core.window import FRAME_OVERHEAD_BYTES, ChannelOptions, Mark, Window
+from sse_server.core.window import FRAME_OVERHEAD_BYTES, INCOMPLETE, ChannelOptions, Mark, Window
 from sse_server.wire.flow import Framing
 from sse_server.wire.position import Positions
 
@@ -80,8 +80,13 @@ class Log:
         "windows",
     )
 
-    def __init__(self, options: LogOptions, positions: Positions, newest: int = 0) -> None:
-        """`newest`: the offset at which the log begins; what lies before it is not held."""
+    def __init__(
+        self, options: LogOptions, positions: Positions, newest: int = 0, *, selective: bool = False
+    ) -> None:
+        """`newest`: the offset at which the log begins; what lies before it is not held.
+
+        `selective`: of a channel that nobody follows nothing is known.
+        """
         self.options = options
         self.positions = positions
         self.windows: dict[str, Window] = {}
@@ -95,7 +100,8 @@ class Log:
         self._ranks: list[tuple[int, Window]] = []
         self._ages: list[tuple[float, int, Window]] = []
         self._tombstones: OrderedDict[str, Tombstone] = OrderedDict()
-        self._floor = newest  # what a channel without window and tombstone may have lost
+        # What a channel without window and tombstone may have lost.
+        self._floor = INCOMPLETE if selective else newest
         self._memo: dict[tuple[Readable, int], Burst] = {}
         self._memo_bytes = 0
 
@@ -219,6 +225,27 @@ class Log:
         window = self.windows.get(channel)
         if window is not None:
             window.tally = None
+
+    def advance(self, newest: int) -> None:
+        """Everything up to `newest` that is to be appended has been."""
+        self.newest = max(self.newest, newest)
+
+    def cut(self, window: Window, offset: int) -> None:
+        """Up to `offset` a window may have holes: what it holds from there is let go."""
+        while window.oldest is not None and window.oldest <= offset:
+            self._evict(window)
+        self._count_evicted(window)
+        if not window.options.ephemeral and not offset <= window.lost < INCOMPLETE:
+            window.lost = window.uncertain = offset
+        window.newest = max(window.newest, offset)
+
+    def drop(self, window: Window) -> None:
+        """Forget a window, and what it holds: it will not be appended to any more."""
+        while len(window):
+            self._evict(window)
+        self._count_evicted(window)
+        window.lost = self._floor
+        self.release(window)
 
     def _evict(self, window: Window) -> None:
         """Let the oldest frame of a window go."""

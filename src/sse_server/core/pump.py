@@ -69,7 +69,7 @@ class Pump:
         self.dry_at = log.newest  # everybody who waits for a turn has read up to here
         self._dry_bytes = 0
         self.bursts = 0  # writes to members
-        self.frames = 0  # deliveries: frames times members
+        self.frames = 0  # deliveries: frames times streams
         self.bytes = 0
         self.gaps = 0  # gaps told
         self.lost = 0  # frames that the gaps told of, where known
@@ -126,17 +126,17 @@ class Pump:
         else:
             call()
 
-    def count(self, burst: Burst, members: int) -> None:
-        """Count a burst that went to so many."""
-        self.bursts += members
-        self.frames += burst.frames * members
-        self.bytes += len(burst.data) * members
+    def count(self, burst: Burst, streams: int, writes: int) -> None:
+        """Count a burst that so many writes brought to so many streams."""
+        self.bursts += writes
+        self.frames += burst.frames * streams
+        self.bytes += len(burst.data) * streams
         for gap in burst.gaps:
-            self.gaps += members
-            self.lost += (gap.lost or 0) * members
-            self.told_gaps.append(ToldGap(gap.windows, gap.reason, gap.lost, members))
-        self.skipped += burst.skipped * members
-        self.conflated += burst.conflated * members
+            self.gaps += streams
+            self.lost += (gap.lost or 0) * streams
+            self.told_gaps.append(ToldGap(gap.windows, gap.reason, gap.lost, streams))
+        self.skipped += burst.skipped * streams
+        self.conflated += burst.conflated * streams
 
     def _run_dry(self) -> None:
         log = self.log

@@ -46,21 +46,30 @@ class Controlled(NamedTuple):
 class Registry:
     """All open streams of a hub, by name and by age."""
 
-    __slots__ = ("_channels", "_controlled", "_groups", "_key", "_newest", "_pump", "_stalls")
+    __slots__ = (
+        "_asking",
+        "_channels",
+        "_controlled",
+        "_groups",
+        "_key",
+        "_newest",
+        "_pump",
+        "_stalls",
+    )
 
     def __init__(
         self,
         groups: Mapping[GroupKey, Group],
         channels: Mapping[str, Channel],
         stalls: Stalls,
-        pump: Pump,
+        walking: tuple[Pump, Mapping[Subscriber, None]],
         now: float,
     ) -> None:
-        """Where streams are: standing in groups, paused in `stalls`, walking in the pump."""
+        """Where streams are: standing in groups, paused in `stalls`, walking in the others."""
         self._groups = groups
         self._channels = channels
         self._stalls = stalls
-        self._pump = pump
+        self._pump, self._asking = walking
         self._newest = now
         self._key = secrets.token_bytes(32)
         self._controlled: dict[float, Controlled] = {}
@@ -136,8 +145,9 @@ class Registry:
         """All of them, each once."""
         for group in self._groups.values():
             for lane in group.lanes:
-                yield from lane.members
+                yield from lane
         yield from self._stalls
+        yield from self._asking
         for turn in self._pump.waiting:
             if isinstance(turn, Subscriber) and turn.walks:
                 yield turn

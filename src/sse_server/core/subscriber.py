@@ -2,8 +2,8 @@
 
 A subscriber is exactly one of
 
-- standing: in a lane, at the tip or about to be brought there; `lane` is set;
-- walking: behind alone; `queued`, or about to be;
+- standing: in a lane, or a bundle in one, at the tip or about to be brought there; `lane` is set;
+- walking: behind alone; `queued`, about to be, or waiting for what the engine keeps (`inquiry`);
 - paused: its transport is full; nowhere, it costs its place;
 - gone: `group` is None.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sse_server.core import history
 from sse_server.core.gap import ToldGap
 from sse_server.core.lag import pending, read_lagging
 from sse_server.core.policy import AfterGap, LagPolicy, Policy, strictest
@@ -23,11 +24,13 @@ from sse_server.core.reading import UNKNOWN_COUNT, losers, read, read_lossy
 from sse_server.wire.flow import NOTHING, CloseReason
 
 if TYPE_CHECKING:
+    from sse_server.core.bundle import Bundle
     from sse_server.core.channel import Channel
     from sse_server.core.group import Group
     from sse_server.core.lane import Lane
     from sse_server.core.log import Burst, Log
     from sse_server.core.pump import Pump
+    from sse_server.core.reading import Reading
     from sse_server.core.start import Beginning
     from sse_server.core.window import Window
     from sse_server.wire.flow import Sent, Sink
@@ -36,9 +39,10 @@ if TYPE_CHECKING:
 class Subscriber:
     """One open event stream. It is the `Source` of its sink."""
 
-    __slots__ = ("beside", "farewell", "group", "lane", "opened_at", "paused", "place", "queued",
-                 "seen", "sent", "since", "sink", "slot", "slow", "start", "stood",
-                 "write")  # fmt: skip
+    __slots__ = ("asks", "beside", "farewell", "group", "inquiry", "lane", "opened_at", "paused",
+                 "place", "queued", "seen", "sent", "since", "sink", "slot", "slow", "start",
+                 "stood", "write")  # fmt: skip
+    size = 1  # as a member of a lane
 
     def __init__(self, sink: Sink, beginning: Beginning, opened_at: float) -> None:
         """Nowhere yet: the hub gives it a group. `opened_at` is a moment that no other has."""
@@ -52,8 +56,10 @@ class Subscriber:
         self.start = beginning.start
         self.sent: Sent = NOTHING  # up to when it came into its lane
         self.since: Sent = NOTHING  # what its lane had been sent then
-        self.lane: Lane | None = None
-        self.slot = 0  # its index in the lane
+        self.inquiry: history.Inquiry | None = None  # it waits for what that tells
+        self.asks = True  # the engine, for what the log does not hold
+        self.lane: Lane | Bundle | None = None
+        self.slot = 0  # its index there
         self.queued = False
         self.paused = False
         self.stood = False  # it has had everything once
@@ -115,6 +121,7 @@ class Subscriber:
         # Who replays a long past fills its transport however fast it reads: it does not lag yet.
         self.slow = self.stood
         self.group.hub.paused(self)
+        history.forget(self, self.group.hub)
         self.leave_lane()
 
     def resume(self) -> None:
@@ -142,7 +149,13 @@ class Subscriber:
             self.sink.end(reason, last)
 
     def finish(self, farewell: bytes) -> None:
-        """End the stream with `farewell`, framed already, as soon as it has everything."""
+        """End the stream with `farewell`, framed already, as soon as it has everything.
+
+        At once where what it lacks is kept by an engine: the next server has that, too.
+        """
+        if self.inquiry is not None:
+            self.close(CloseReason.DRAINED, farewell)
+            return
         self.farewell = farewell
         if self.lane is not None:
             self.leave_lane()
@@ -164,7 +177,8 @@ class Subscriber:
 
     def go_on(self) -> None:
         """Be served again, from where it is, if it is nowhere."""
-        if self.group is not None and not (self.paused or self.queued or self.lane):
+        is_somewhere = self.paused or self.queued or self.lane or self.inquiry
+        if self.group is not None and not is_somewhere:
             self.group.hub.pump.enqueue(self)
 
     def leave_lane(self) -> None:
@@ -175,7 +189,7 @@ class Subscriber:
         lane.remove(self)
         if self.beside:
             self.seen += self._seen_beside()
-        lane.group.settle(lane)
+        lane.settle()
 
     def run(self, pump: Pump) -> int:
         """Walk: one burst on, or, when everything is read, into a lane."""
@@ -183,6 +197,9 @@ class Subscriber:
         group = self.group
         if group is None or self.paused or self.lane is not None:
             return 0
+        asked = None if group.hub.history is None else history.turn(self, pump, group)
+        if asked is not None:
+            return asked
         if self.start is not None and self.start.gap is not None:
             self._tell_first(pump, group, self.start.gap)
             return 1
@@ -197,7 +214,7 @@ class Subscriber:
         self.place = burst.place
         if self.start is not None and burst.place >= self.start.until:
             self.start = None
-        pump.count(burst, 1)
+        pump.count(burst, 1, 1)
         self.sent = (self.sent[0] + burst.frames, self.sent[1] + len(burst.data))
         self.write(burst.data)
         if burst.closes:
@@ -246,45 +263,30 @@ class Subscriber:
         return any(channel.window.newest > place for channel in self.beside)
 
     def _read_alone(self, log: Log, group: Group) -> Burst | None:
-        windows, place, budget = self.windows, self.place, log.options.max_burst_bytes
+        windows, place = self.windows, self.place
+        beyond = (windows, place, log.newest, log.options.max_burst_bytes)
         affected = losers(windows, place, self.start.forgiven if self.start else None)
-        if not (affected or self.slow):  # nearly always; a policy takes longer than reading
-            unharmed = read(windows, place, log.newest, budget)
-            return None if unharmed is None else log.burst(unharmed, group.framing)
-        policy = self.policy
-        goes_on = not affected or policy.after_gap is AfterGap.EARLIEST
-        if goes_on and self.lags:
-            reading = read_lagging(
-                windows,
-                place,
-                log.newest,
-                budget,
-                policy=policy,
-                seen=self.seen,
-                affected=affected,
-                positions=log.positions,
-            )
-        elif affected:
-            reading = read_lossy(
-                windows,
-                place,
-                log.newest,
-                budget,
-                after_gap=policy.after_gap,
-                seen=self.seen,
-                affected=affected,
-                positions=log.positions,
-            )
-        else:
-            unharmed = read(windows, place, log.newest, budget)
-            if unharmed is None:
-                return None
-            reading = unharmed
-        return log.burst(reading, group.framing)
+        reading: Reading | None = None
+        if affected or self.slow:  # rarely: a policy takes longer than reading
+            policy, seen, positions = self.policy, self.seen, log.positions
+            goes_on = not affected or policy.after_gap is AfterGap.EARLIEST
+            if goes_on and self.lags:
+                reading = read_lagging(
+                    *beyond, policy=policy, seen=seen, affected=affected, positions=positions
+                )
+            elif affected:
+                after_gap = policy.after_gap
+                reading = read_lossy(
+                    *beyond, after_gap=after_gap, seen=seen, affected=affected, positions=positions
+                )
+        if reading is None:
+            reading = read(*beyond)
+        return None if reading is None else log.burst(reading, group.framing)
 
     def _stand(self, group: Group, place: int, told: int) -> None:
         """It has everything up to `place`, the newest of all; the last id it was sent is `told`."""
         self.start = None
+        self.asks = True
         self.place = place
         if self.farewell is None:
             group.stand(self, told)

@@ -20,6 +20,9 @@ FRAME_OVERHEAD_BYTES = 130
 """What a frame costs beside its text: bytes object 33, offset 32, time 24, three list slots 24, and
 what lists over-allocate."""
 
+INCOMPLETE = maxsize
+"""For `Window.lost`: from where on it will be complete is not known yet."""
+
 _DEFAULT_LAG_FRAMES = 100
 _MIN_CUT = 64  # below this many dead slots, moving the rest of the list is not worth it
 
@@ -45,6 +48,12 @@ class ChannelOptions(Options):
     evicted; with the others 100. With a number, frames of low priority are left out first."""
     after_gap: AfterGap = AfterGap.EARLIEST
     """Where a stream goes on after a gap."""
+    history_max_frames: Annotated[int, Bounds(1, 1 << 40)] = 1_000_000
+    """So many an engine keeps that keeps more than memory, `sqlite:`."""
+    history_max_age_seconds: Annotated[float | None, Bounds(1, 3_153_600_000)] = 604_800.0
+    """A week there, so that who was on holiday is told what happened. None: age does not matter."""
+    history_max_bytes: Annotated[int, Bounds(1, 1 << 50)] = 1024 * 1024 * 1024
+    """So many there, of frames as they are sent."""
 
     @property
     def lag_bound(self) -> int:
@@ -123,7 +132,8 @@ class Window:
         self.longest = 0  # no block is longer; never lowered while there are frames
         self.total = 0  # frames ever appended to this object
         self.evicted = 0  # of them, since the log last asked
-        self.newest = lost  # nothing beyond it has ever been appended
+        # Nothing beyond it has ever been appended.
+        self.newest = 0 if lost == INCOMPLETE else lost
         self.lost = lost
         self.uncertain = uncertain
         self.followed = 0  # by how many subscribers; not forgotten while above zero

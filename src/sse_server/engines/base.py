@@ -1,8 +1,41 @@
-"""What every engine is: it orders events, keeps them, and hands them up in order."""
+"""What every engine is: it orders events, keeps them, and hands them up in order.
 
-from collections.abc import Awaitable, Callable, Sequence
+The rules, which `tests/engines/test_contract.py` holds every engine to:
+
+1. **Publishing.** `publish` answers when the engine has the events, with their positions, in the
+   order given. What is answered survives whatever the engine is there to survive.
+2. **`Unavailable`** (503) means "not known to be stored". Trying again with the same `id` is safe:
+   an event whose `id` was published to the same channel within the idempotency window is not
+   published again; its receipt names the first position, with `duplicate` set. An `id` is known as
+   soon as its event is ordered, and forgotten when that could not be stored.
+3. **Order.** Every node is handed all events that it is to have in the order of their offsets,
+   which only grow, not always by one. Nothing is handed up that is not stored, and an event is
+   handed up before its publisher is answered.
+4. **Batches** are stored all or not at all where the engine can. One that cannot, and a batch that
+   was published in parts because subscribers were behind, answer event by event: `PartlyStored` has
+   the receipts of the first, which are stored; of the others it is not known.
+5. **History.** `history` reads what is kept, in pages, in order, up to a place that the page names.
+   Whatever was handed up can be read, and is kept at least as long as the log keeps it. What
+   retention has taken is told as lost: never left out without a word.
+6. **How far it is.** When `open` has returned, `newest` is the newest offset there is; the log
+   begins there, and asks `history` for what lies before. An engine that hands up only what is
+   watched says how far it has read by `Upward.advance`, so that the heartbeats of quiet channels
+   move on.
+7. **Watching.** An engine that is `selective` hands up only channels that are watched: `watch` and
+   `unwatch` return at once, and from when on a channel is handed up without a hole is told by
+   `Upward.complete`; it keeps history, which has what lies before. Unwatching ends that, at once.
+8. **Epochs.** A position names the epoch that gave it. An engine whose newest position is below one
+   that was handed out (it was restored from an older copy, say) goes on in a new epoch, stored by
+   compare-and-set where nodes share it, so that what was lost is told as a gap and never mistaken
+   for what came in its place.
+"""
+
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, Protocol
 
+from sse_server.core.engine_counters import EngineCounters
+from sse_server.core.history import Page, Question
+from sse_server.errors import Unavailable
 from sse_server.wire.event import Event
 from sse_server.wire.position import Positions
 
@@ -21,25 +54,78 @@ class Receipt(NamedTuple):
     duplicate: bool
 
 
-Deliver = Callable[[str, int, Event], None]
-"""Hands up (channel, offset, event), in the order of offsets, which only grow."""
+class PartlyStored(Unavailable):
+    """A batch of which the first events are stored, and the others are not known to be."""
+
+    def __init__(self, message: str, receipts: Sequence[Receipt]) -> None:
+        """`receipts`: of those that are."""
+        super().__init__(message)
+        self.receipts = receipts
+        self.details = {
+            "stored": len(receipts),
+            "last": receipts[-1].position.decode(),
+        }
+
+
+class Upward(Protocol):
+    """The hub, as an engine sees it."""
+
+    def deliver(self, channel: str, offset: int, event: Event) -> None:
+        """The next event."""
+        ...
+
+    def advance(self, offset: int) -> None:
+        """Everything up to here that is watched has been handed up."""
+        ...
+
+    def complete(self, channel: str, offset: int) -> None:
+        """A channel that is watched is handed up without a hole beyond `offset`."""
+        ...
 
 
 class Engine(Protocol):
-    """The store behind the log.
-
-    `publish` answers when the engine has the events, all of them or none, in the order given. An
-    event whose `id` was published to the same channel within the idempotency window is not
-    published again: its receipt names the first position, with `duplicate` set.
-    """
+    """The store behind the log; the rules stand above."""
 
     @property
     def positions(self) -> Positions:
-        """Makes and parses this engine's positions."""
+        """Makes and parses this engine's positions. Known when `open` has returned."""
         ...
 
-    def start(self, deliver: Deliver) -> Awaitable[None]:
-        """Begin to deliver. Called once, before the first publish."""
+    @property
+    def newest(self) -> int:
+        """The newest offset of all. Known when `open` has returned."""
+        ...
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether there is more to read than what was handed up."""
+        ...
+
+    @property
+    def selective(self) -> bool:
+        """Whether only channels that are watched are handed up."""
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """Why events cannot be stored now, in a few words; None: they can."""
+        ...
+
+    @property
+    def counters(self) -> EngineCounters:
+        """What it has stored."""
+        ...
+
+    async def open(self) -> None:
+        """Get hold of what is kept. Called once.
+
+        Raises:
+            ConfigurationError: it cannot be had.
+        """
+        ...
+
+    def start(self, upward: Upward) -> None:
+        """Begin to hand up. Called once, after `open` and before the first publish."""
         ...
 
     def publish(
@@ -52,6 +138,22 @@ class Engine(Protocol):
         """
         ...
 
-    def close(self) -> Awaitable[None]:
-        """Release everything. Idempotent."""
+    async def history(self, question: Question, max_frames: int, max_bytes: int) -> Page:
+        """Read what is kept. A page has at least one frame if there is one.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        ...
+
+    def watch(self, channel: str) -> None:
+        """Somebody follows `channel`."""
+        ...
+
+    def unwatch(self, channel: str) -> None:
+        """Nobody does any more."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything; what was taken in is stored before. Idempotent."""
         ...

@@ -26,7 +26,7 @@ class IdempotencyKeys:
         """Empty."""
         self._options = options
         self._offsets: dict[tuple[str, str], int] = {}
-        self._ages: deque[tuple[float, tuple[str, str]]] = deque()  # oldest first
+        self._ages: deque[tuple[float, tuple[str, str], int]] = deque()  # oldest first
 
     def __len__(self) -> int:
         """Keys remembered."""
@@ -40,11 +40,17 @@ class IdempotencyKeys:
     def remember(self, channel: str, key: str, offset: int, now: float) -> None:
         """Keep a key that `find` did not know."""
         self._offsets[channel, key] = offset
-        self._ages.append((now, (channel, key)))
+        self._ages.append((now, (channel, key), offset))
         self._forget(now)
+
+    def forget(self, channel: str, key: str, offset: int) -> None:
+        """Its event could not be stored."""
+        if self._offsets.get((channel, key)) == offset:
+            del self._offsets[channel, key]
 
     def _forget(self, now: float) -> None:
         ages = self._ages
         oldest = now - self._options.window_seconds
         while ages and (ages[0][0] <= oldest or len(ages) > self._options.max_keys):
-            del self._offsets[ages.popleft()[1]]
+            _, (channel, key), offset = ages.popleft()
+            self.forget(channel, key, offset)

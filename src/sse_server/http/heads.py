@@ -27,7 +27,7 @@ _STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode("ascii"))
     for status in HTTPStatus
 }
-_WITHOUT_CONTENT = frozenset((HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED))
+WITHOUT_CONTENT = frozenset((HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED))
 
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")
@@ -65,7 +65,7 @@ def response_bytes(
     dated = b"" if date is None else b"Date: %b\r\n" % date
     closing = b"Connection: close\r\n" if close else b""
     fields = field_lines(response.headers)
-    if status in _WITHOUT_CONTENT:  # RFC 9110 section 8.6: without a length either
+    if status in WITHOUT_CONTENT:  # RFC 9110 section 8.6: without a length either
         return b"%b%b%b%b\r\n" % (line, fields, dated, closing)
     body = b"" if head_only else response.body
     if head_only and not response.body:  # RFC 9110 section 8.6: GET's would be a stream, unmeasured

@@ -122,6 +122,16 @@ class Http1:
         chunks = self._chunks
         return len(self._buffer) + (0 if chunks is None else chunks.held_bytes)
 
+    def peek(self, size: int) -> bytes:
+        """The first bytes that have been received and not read."""
+        return bytes(self._buffer[:size])
+
+    def take_back(self) -> bytes:
+        """All that has been received and not read: it is no HTTP/1.1. Drop the machine."""
+        received = bytes(self._buffer)
+        self._close()
+        return received
+
     def receive(self, data: bytes) -> None:
         """Take what the client sent; nothing (`b""`) is the end of it."""
         if not data:

@@ -28,7 +28,7 @@ _CONTENT_LENGTH = re.compile(rb"(?i)\ncontent-length:([^\r]*+)")
 _VERSION = re.compile(rb"HTTP/([0-9])\.[0-9]")
 # No userinfo, no percent-encoding, no comma: what a browser or a proxy puts there, and nothing that
 # two readers could split in two ways (RFC 9110 sections 4.2.4 and 7.2).
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 _ABSOLUTE_FORM = re.compile(rb"(?i:https?)://([^/?#]*)(/[^?#]*)?(?:\?([^#]*))?")
 
 _MAX_LENGTH_DIGITS = 19  # all that fit in 64 bits
@@ -122,7 +122,7 @@ def _read(head: bytes, limits: HeadLimits) -> RequestHead:
     if host is None:
         if version != b"1.0":
             refuse("an HTTP/1.1 request has one Host field, and this one has none")
-    elif not _HOST.fullmatch(host):
+    elif not HOST.fullmatch(host):
         refuse("the Host field is not a host name or address with an optional port")
     length = _length(method, version, fields)
     # RFC 9110 section 10.1.1: an expectation in HTTP/1.0 is not one.
@@ -242,7 +242,7 @@ def _read_target(method: bytes, target: bytes, headers: Headers) -> tuple[bytes,
     if target == b"*" and method == b"OPTIONS":
         return target, b"", headers
     absolute = _ABSOLUTE_FORM.fullmatch(target)
-    if absolute is None or not _HOST.fullmatch(absolute[1]):
+    if absolute is None or not HOST.fullmatch(absolute[1]):
         refuse("the target of a request is a path, or an http address without user and fragment")
     # Section 3.2.2: what the Host field says gives way to the address.
     others = tuple([(name, value) for name, value in headers if name != b"host"])

@@ -1,29 +1,30 @@
 """An HTTP/1.1 connection until an event stream opens on it: joins a transport to its machine.
 
-What the machine says decides what is waited for and how long; the site's timer looks at `deadline`.
+What turns out to be HTTP/2, by its preface, goes on as an `Http2Connection`. What the machine says
+decides what is waited for and how long; the site's timer looks at `deadline`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, cast
 
-from sse_server.errors import InternalError, RemoteProtocolError, RequestError
+from sse_server.errors import RequestError
+from sse_server.http.h2_frames import PREFACE
 from sse_server.http.http1 import Http1, Phase
-from sse_server.http.response import EventStream, Response, error_response
+from sse_server.http.response import EventStream, Response
+from sse_server.net.asking import ask, wait_for
+from sse_server.net.closing import close_gently, took_too_long
 from sse_server.net.held import TooMuchHeld
+from sse_server.net.http2_connection import Http2Connection
 from sse_server.net.stream import Stream
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
-    from sse_server.http.request import Request
     from sse_server.http.response import Answer
     from sse_server.net.site import Site
-
-logger = logging.getLogger(__name__)
 
 # Of one connection that pipelines, before the loop looks at the others, and before it is seen
 # whether the client takes its answers: pages of history are large.
@@ -34,10 +35,11 @@ _ANSWER_BYTES_PER_TURN = 65_536
 class Connection(asyncio.Protocol):
     """Reads requests, has them answered, and becomes a stream when one of them opens one."""
 
-    __slots__ = ("_body_bytes", "_holds", "_lingers", "_machine", "_scheduled", "_site", "_stalled",
-                 "_task", "_transport", "_watched", "deadline")  # fmt: skip
+    __slots__ = ("_body_bytes", "_holds", "_is_new", "_lingers", "_machine", "_scheduled", "_site",
+                 "_stalled", "_task", "_transport", "_watched", "deadline")  # fmt: skip
 
     _transport: asyncio.Transport
+    streams = ()  # a connection with a stream is a `Stream`
 
     def __init__(self, site: Site) -> None:
         """Made by the listener for every connection it accepts."""
@@ -46,7 +48,8 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None  # an answer that takes its time
         self._stalled = False  # the client does not read its answers
         self._scheduled = False  # the next turn is asked for
-        self._lingers = False  # the last answer is sent, or the transport is gone
+        self._is_new = True  # it may turn out to be HTTP/2
+        self._lingers = False  # the last answer is sent, or the transport is not its own any more
         self._holds = False  # the site counts bytes for it
         self._body_bytes = 0  # of the request in hand
         self._watched = Phase.IDLE
@@ -81,10 +84,22 @@ class Connection(asyncio.Protocol):
         if not self._lingers:
             machine = self._machine
             machine.receive(data)
+            if self._is_new and self._becomes_http2():
+                return
             if self._task is not None and not machine.wants_input:
                 self._transport.pause_reading()
             self._serve()
             self._count_held()
+
+    def _becomes_http2(self) -> bool:
+        """Whether all that has come is HTTP/2's preface, or the beginning of it."""
+        received = self._machine.peek(len(PREFACE))
+        self._is_new = received != PREFACE and PREFACE.startswith(received)
+        if received != PREFACE:
+            return self._is_new
+        self._hand_over()
+        Http2Connection(self._transport, self._site).begin(self._machine.take_back())
+        return True
 
     def eof_received(self) -> bool:
         """Transport: the client sends no more; what it has asked for is still answered."""
@@ -111,11 +126,7 @@ class Connection(asyncio.Protocol):
         if self._lingers or self._machine.phase in (Phase.IDLE, Phase.ANSWERING):
             self._transport.abort()
         else:
-            error = RemoteProtocolError(
-                "the request did not arrive in time: send it at once", 408, "request-timeout"
-            )
-            self._site.journal.refused(error)
-            self._finish(self._machine.refuse(error))
+            self._give_up(took_too_long())
 
     def close_when_idle(self) -> None:
         """Drain: end it, at once between requests, else with the answer to what is being sent."""
@@ -136,9 +147,7 @@ class Connection(asyncio.Protocol):
             self._lingers = True
             self._transport.abort()
         else:
-            error = TooMuchHeld()
-            self._site.journal.refused(error)
-            self._finish(self._machine.refuse(error))
+            self._give_up(TooMuchHeld())
 
     def _count_held(self) -> None:
         """Say what is held for this connection: only where there is, or has been, something."""
@@ -155,7 +164,7 @@ class Connection(asyncio.Protocol):
 
     def _serve(self) -> None:
         """Answer what has arrived, one turn's worth of it."""
-        machine = self._machine
+        machine, site = self._machine, self._site
         if self._task is not None or self._stalled or self._scheduled:
             return
         output: list[bytes] = []
@@ -167,14 +176,14 @@ class Connection(asyncio.Protocol):
             try:
                 request = machine.next_request()
             except RequestError as error:
-                self._site.journal.refused(error)
-                output.append(machine.refuse(error))
-                self._finish(b"".join(output))
+                self._give_up(error, output)
                 return
             if request is None:
                 output.append(machine.take_output())
                 break
-            answer = self._answer(request)
+            site.handshakes.end(self)
+            self._body_bytes = len(request.body)
+            answer = ask(site, request)
             if isinstance(answer, Response):
                 output.append(machine.respond(answer, close=self._site.draining))
                 if machine.phase is Phase.IDLE:  # nothing has come behind it: nearly always
@@ -189,19 +198,6 @@ class Connection(asyncio.Protocol):
         else:
             self._next_turn()
         self._write(b"".join(output))
-
-    def _answer(self, request: Request) -> Answer | Awaitable[Answer]:
-        """What the endpoint says."""
-        site = self._site
-        site.handshakes.end(self)
-        self._body_bytes = len(request.body)
-        if self._body_bytes and site.held.is_full:
-            return self._failed(TooMuchHeld(), request)
-        try:
-            return site.endpoint(request)
-        except Exception:
-            logger.exception("a request could not be answered")
-            return self._failed(InternalError(), request)
 
     def _next_turn(self) -> None:
         """There may be more to answer: let the others of the loop have their turn first."""
@@ -229,17 +225,7 @@ class Connection(asyncio.Protocol):
         phase = machine.phase
         if output or phase is not self._watched:  # an answer ends what was waited for
             self._watched = phase
-            options = self._site.options
-            match phase:
-                case Phase.HEAD:
-                    seconds = options.head_timeout_seconds
-                case Phase.BODY:
-                    seconds = options.body_timeout_seconds
-                case Phase.IDLE:
-                    seconds = options.idle_timeout_seconds
-                case _:  # an answer takes what it takes
-                    seconds = float("inf")
-            self.deadline = self._site.loop.time() + seconds
+            self.deadline = self._site.loop.time() + self._site.options.patience(phase)
 
     def _finish(self, output: bytes) -> None:
         """Send the last answer and close, in a way that lets it arrive."""
@@ -250,13 +236,7 @@ class Connection(asyncio.Protocol):
             transport.close()
             return
         transport.write(output)
-        if transport.is_closing():
-            return
-        if transport.can_write_eof():
-            transport.resume_reading()
-            transport.write_eof()
-        else:
-            transport.close()
+        close_gently(transport)
 
     def _open(self, answer: EventStream, output: list[bytes]) -> None:
         """Become a stream."""
@@ -264,28 +244,30 @@ class Connection(asyncio.Protocol):
         self._site.opened += 1
         received = machine.unread_bytes
         head, framing = machine.open_stream(answer.headers)
-        self._site.connections.discard(self)
-        self._lingers = True  # the transport is the stream's
+        self._hand_over()
         stream = Stream(self._transport, self._site)
         stream.open(answer, b"".join((*output, head)), framing)
         stream.count_unread(received)
         if self._site.draining:
             stream.end(CloseReason.DRAINED)
 
-    def _failed(self, error: RequestError, request: Request | None = None) -> Response:
-        """The answer where no endpoint gives one."""
-        self._site.journal.refused(error, request)
-        return error_response(error)
+    def _hand_over(self) -> None:
+        """The transport is somebody else's from here on."""
+        self._site.connections.discard(self)
+        self._site.handshakes.end(self)
+        self._lingers = True
+
+    def _give_up(self, error: RequestError, output: Sequence[bytes] = ()) -> None:
+        """Answer what has not become a request, after what is to be written before that."""
+        self._site.journal.refused(error)
+        self._finish(b"".join((*output, self._machine.refuse(error))))
 
     async def _answer_later(self, later: Awaitable[Answer]) -> None:
         try:
-            answer = await later
+            answer = await wait_for(self._site, later)
         except asyncio.CancelledError:  # the client is gone, or whoever was to answer gave up
             self._transport.abort()
             raise
-        except Exception:
-            logger.exception("a request could not be answered")
-            answer = self._failed(InternalError())
         self._task = None
         if self._transport.is_closing():
             return

@@ -10,12 +10,18 @@ yet, and that is no fault of the client.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sse_server.net.connection import Connection
+from collections.abc import Hashable
+from typing import Protocol
 
 _SPARED_SWEEPS = 2  # one whole second of the loop at least, at most two
+
+
+class Newcomer(Hashable, Protocol):
+    """A connection."""
+
+    def abort(self) -> None:
+        """End it now."""
+        ...
 
 
 class Handshakes:
@@ -26,11 +32,11 @@ class Handshakes:
     def __init__(self, most: int) -> None:
         """Beyond `most` the oldest is aborted, unless it is young. It may be changed."""
         self.most = most
-        self._began: dict[Connection, int] = {}
+        self._began: dict[Newcomer, int] = {}
         self._sweeps = 0
         self.cut = 0  # aborted to make room, ever
 
-    def __contains__(self, connection: Connection) -> bool:
+    def __contains__(self, connection: Newcomer) -> bool:
         """Whether it has not sent a whole request yet."""
         return connection in self._began
 
@@ -38,14 +44,14 @@ class Handshakes:
         """How many there are."""
         return len(self._began)
 
-    def begin(self, connection: Connection) -> None:
+    def begin(self, connection: Newcomer) -> None:
         """It has just been accepted."""
         began = self._began
         began[connection] = self._sweeps
         if len(began) > self.most:
             self._cut_oldest()
 
-    def end(self, connection: Connection) -> None:
+    def end(self, connection: Newcomer) -> None:
         """It has sent a request, or is gone. Again is harmless."""
         self._began.pop(connection, None)
 

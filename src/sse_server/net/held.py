@@ -8,12 +8,18 @@ become of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Hashable
+from typing import Protocol
 
 from sse_server.errors import Unavailable
 
-if TYPE_CHECKING:
-    from sse_server.net.connection import Connection
+
+class Holder(Hashable, Protocol):
+    """A connection."""
+
+    def give_way(self) -> None:
+        """Let go of what is held."""
+        ...
 
 
 class HeldBytes:
@@ -24,8 +30,8 @@ class HeldBytes:
     def __init__(self, most: int) -> None:
         """`most` bytes in all. It may be changed."""
         self.most = most
-        self._waiting: dict[Connection, int] = {}
-        self._unanswered: dict[Connection, int] = {}
+        self._waiting: dict[Holder, int] = {}
+        self._unanswered: dict[Holder, int] = {}
         self.total = 0
         self.unanswered = 0  # of the total
         self.cut = 0  # connections that gave way, ever
@@ -35,7 +41,7 @@ class HeldBytes:
         """Whether requests that are being answered take all there is."""
         return self.unanswered >= self.most
 
-    def count(self, connection: Connection, size: int, *, unanswered: bool = False) -> None:
+    def count(self, connection: Holder, size: int, *, unanswered: bool = False) -> None:
         """So much is held for `connection` now. `unanswered`: behind and with a request in hand."""
         before = self._unanswered.pop(connection, 0)
         self.unanswered -= before

@@ -14,6 +14,7 @@ from sse_server.errors import ConfigurationError
 from sse_server.net.address import Address, bound_address
 from sse_server.net.connection import Connection
 from sse_server.net.socket_options import tune
+from sse_server.net.tls_handshake import TlsHandshake
 
 if TYPE_CHECKING:
     from sse_server.net.site import Site
@@ -39,8 +40,11 @@ class Listener:
         # A loop's own server cannot be paused, only closed. uvloop's accepts in half the time that
         # we need (10 µs of 19), and loses nobody when it is closed. Stock asyncio's is no faster
         # than we are, takes the whole backlog in one step however full we are, and drops whom it is
-        # accepting while it is closed.
-        self._accepts_itself = isinstance(site.loop, asyncio.SelectorEventLoop)
+        # accepting while it is closed. A handshake of TLS takes a hundred times as long, and of one
+        # that fails a loop's server tells nobody.
+        self._tls = None if address.host is None else site.tls
+        is_stock = isinstance(site.loop, asyncio.SelectorEventLoop)
+        self._accepts_itself = is_stock or self._tls is not None
         self._servers: list[asyncio.Server] = []  # uvloop's; none while it is paused
         self._tasks: set[asyncio.Task[object]] = set()  # handing over a connection, or resuming
         self._full = False
@@ -81,12 +85,16 @@ class Listener:
 
     def _connection(self) -> Connection:
         """Loop: somebody has connected."""
+        self._look_for_room()
+        return Connection(self._site)
+
+    def _look_for_room(self) -> None:
+        """Accept nobody after the one who has just come, if he takes the last place."""
         site = self._site
         if site.is_full and not self._full:
             self._full = True
             # Not at once: uvloop would drop the connection that it is about to hand over.
             site.loop.call_soon(self._pause)
-        return Connection(site)
 
     def _pause(self) -> None:
         if self._closed:
@@ -134,6 +142,10 @@ class Listener:
             self._go_on_later(error)
             return
         connected.settimeout(0)
+        if self._tls is not None:
+            self._look_for_room()
+            TlsHandshake(self._site, self._tls, connected)
+            return
         self._keep(loop.create_task(loop.connect_accepted_socket(self._connection, connected)))
 
     def _keep(self, task: asyncio.Task[object]) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Annotated
 
+from sse_server.http.h2_options import Http2Options
+from sse_server.http.http1 import Phase
 from sse_server.net.agents import Agents
 from sse_server.net.date import ServerDate
 from sse_server.net.descriptors import spare_descriptors
@@ -19,10 +22,14 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from sse_server.http.h2_stream import Http2Stream
     from sse_server.http.http1 import Http1Options
     from sse_server.http.response import Endpoint
     from sse_server.net.connection import Connection
+    from sse_server.net.http2_connection import Http2Connection
     from sse_server.net.stream import Stream
+    from sse_server.net.tls import Tls
+    from sse_server.net.tls_handshake import TlsHandshake
 
 
 _SPARED_IDLE_SECONDS = 5.0  # when others wait for a place: a publisher's next event may come
@@ -57,6 +64,18 @@ class ConnectionOptions(Options):
     503, or is cut off if it is an answer that it does not read. Half of what the log may take."""
     socket: SocketOptions = field(default_factory=SocketOptions)
 
+    def patience(self, phase: Phase) -> float:
+        """Seconds for which a connection of HTTP/1.1 may be in a phase."""
+        match phase:
+            case Phase.HEAD:
+                return self.head_timeout_seconds
+            case Phase.BODY:
+                return self.body_timeout_seconds
+            case Phase.IDLE:
+                return self.idle_timeout_seconds
+            case _:  # an answer takes what it takes
+                return inf
+
 
 class Site:
     """What all connections of a server share."""
@@ -66,6 +85,7 @@ class Site:
         "_opened_before",
         "_waiting",
         "agents",
+        "carried",
         "connections",
         "date",
         "draining",
@@ -73,6 +93,7 @@ class Site:
         "handshakes",
         "held",
         "http1",
+        "http2",
         "journal",
         "loop",
         "max_connections",
@@ -80,6 +101,7 @@ class Site:
         "options",
         "peak_rate",
         "streams",
+        "tls",
     )
 
     def __init__(
@@ -89,17 +111,21 @@ class Site:
         http1: Http1Options,
         loop: asyncio.AbstractEventLoop,
         journal: Journal | None = None,
+        http2: Http2Options | None = None,
     ) -> None:
         """`endpoint` answers every request; `journal` is told what happens."""
         self.endpoint = endpoint
         self.options = options
         self.http1 = http1
+        self.http2 = http2 or Http2Options()
+        self.tls: Tls | None = None  # TCP listeners speak TLS where there is one
         self.loop = loop
         self.journal = journal or Journal()
         self.date = ServerDate()
         self.agents = Agents()
-        self.connections: set[Connection] = set()
-        self.streams: set[Stream] = set()
+        self.connections: set[Connection | Http2Connection | TlsHandshake] = set()
+        self.streams: set[Stream] = set()  # of HTTP/1.1
+        self.carried = 0  # event streams on connections of HTTP/2
         self.handshakes = Handshakes(options.max_handshaking)
         self.held = HeldBytes(options.max_held_bytes)
         self.opened = 0  # streams, ever
@@ -110,7 +136,7 @@ class Site:
         self._waiting: list[Callable[[], None]] = []  # listeners, for room
         self._empty: asyncio.Future[None] | None = None  # somebody waits for the last to leave
 
-    def reload(self, options: ConnectionOptions, http1: Http1Options) -> None:
+    def reload(self, options: ConnectionOptions, http1: Http1Options, http2: Http2Options) -> None:
         """Go on with other options: what begins from now on is bound by them.
 
         A connection keeps the machine that it has, and a deadline that runs.
@@ -124,6 +150,7 @@ class Site:
         self.held.most = options.max_held_bytes
         self.options = options
         self.http1 = http1
+        self.http2 = http2
         self.left()
 
     @property
@@ -135,6 +162,16 @@ class Site:
     def size(self) -> int:
         """Connections that are open, with a stream or without."""
         return len(self.connections) + len(self.streams)
+
+    @property
+    def stream_count(self) -> int:
+        """Event streams that are open."""
+        return len(self.streams) + self.carried
+
+    def open_streams(self) -> list[Stream | Http2Stream]:
+        """Event streams, whatever carries them."""
+        carried = [stream for one in self.connections for stream in one.streams]
+        return [*self.streams, *carried]
 
     def call_when_room(self, callback: Callable[[], None]) -> None:
         """Call `callback` once when it is full no more."""

@@ -33,6 +33,7 @@ class Stream(asyncio.Protocol):
                  "write")  # fmt: skip
 
     _source: Source
+    bundler = None  # Sink: a connection of its own
 
     def __init__(self, transport: asyncio.Transport, site: Site) -> None:
         """Made by a connection, which `open` takes the transport from."""
@@ -52,8 +53,9 @@ class Stream(asyncio.Protocol):
         transport = self._transport
         transport.set_protocol(self)
         # What the kernel does not take at once is the mark: a subscriber that waits for its
-        # transport costs its place in the log, not a copy of what it has not read.
-        transport.set_write_buffer_limits(high=0)
+        # transport costs its place in the log, not a copy of what it has not read. Not 0: TLS
+        # transports pause when the mark is reached, the others beyond it.
+        transport.set_write_buffer_limits(high=1)
         if transport.get_write_buffer_size():  # earlier answers; the connection may have been told
             self._source.pause()
         transport.write(head + framing([opening]))
@@ -128,7 +130,7 @@ class Stream(asyncio.Protocol):
         site.left()
         source = self._source
         source.gone(CloseReason.LOST)
-        site.journal.closed(self._transport, source, self._reason, len(site.streams))
+        site.journal.closed(self._transport, source, self._reason, site.stream_count)
         # It holds us, too: without this both would stay until the collector comes by.
         del self._source
 

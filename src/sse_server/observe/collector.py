@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from sse_server.core.engine_counters import EngineCounters
     from sse_server.core.histogram import Histogram
     from sse_server.core.hub import Hub
 
@@ -54,9 +55,16 @@ class Observed:
     """Publishes that had to wait."""
     refusals: Counter[str]
     """By the code of their error."""
+    breaks: Counter[str]
+    """Connections of HTTP/2 that were ended, by what for."""
+    handshakes: Mapping[str, int]
+    """Those of TLS, by how they ended."""
     loop_lag: Histogram
     tenants: Callable[[], Counter[str]]
     """How many streams are open, by tenant."""
+    engine: EngineCounters
+    trouble: Callable[[], str | None]
+    """Why the engine cannot store; None: it can."""
 
 
 class ServerCollector(Collector):
@@ -72,10 +80,21 @@ class ServerCollector(Collector):
         yield from self._slow_streams()
         yield from self._delays()
         yield from self._memory()
+        yield from self._engine()
         yield _counter(
             "refusals",
             "Requests that were answered with an error, by its code.",
             by=("code", self._observed.refusals),
+        )
+        yield _counter(
+            "http2_errors",
+            "Connections of HTTP/2 ended for what their client sent, by error code or flood.",
+            by=("kind", self._observed.breaks),
+        )
+        yield _counter(
+            "tls_handshakes",
+            "Handshakes of TLS, by how they ended: full, resumed or failed.",
+            by=("result", self._observed.handshakes),
         )
         info = {"version": __version__, "python": platform.python_version()}
         yield InfoMetricFamily(f"{PREFIX}build", "Versions.", info)
@@ -199,6 +218,35 @@ class ServerCollector(Collector):
         yield _gauge("log_events", "Events in memory.", hub.published - log.evicted)
         yield _gauge("log_bytes", "Their bytes, bookkeeping included.", log.bytes, unit="bytes")
 
+    def _engine(self) -> Iterator[Metric]:
+        engine = self._observed.engine
+        yield _gauge(
+            "engine_able",
+            "1 while events can be stored, 0 while they cannot. In memory they always can.",
+            self._observed.trouble() is None,
+        )
+        yield _histogram(
+            "engine_commit_seconds", "How long groups of events took to be stored.", engine.seconds
+        )
+        yield _histogram(
+            "engine_batch_events", "How many events those groups had.", engine.batches, "events"
+        )
+        yield _counter(
+            "engine_failures",
+            "Groups of events that could not be stored: their publishers got 503.",
+            engine.failures,
+        )
+        yield _counter("engine_pages", "Pages of history read for streams.", engine.pages)
+        yield _counter(
+            "engine_page_failures",
+            "Pages that could not be read: their streams went on with what is in memory.",
+            engine.page_failures,
+        )
+        yield _counter("engine_events_trimmed", "Events that were kept no longer.", engine.trimmed)
+        yield _counter(
+            "engine_trim_failures", "Attempts at that which failed.", engine.trim_failures
+        )
+
 
 def _counter(
     name: str,
@@ -220,11 +268,11 @@ def _gauge(name: str, documentation: str, value: float, unit: str = "") -> Gauge
     return GaugeMetricFamily(PREFIX + name, documentation, value, unit=unit)
 
 
-def _histogram(name: str, documentation: str, histogram: Histogram) -> HistogramMetricFamily:
+def _histogram(
+    name: str, documentation: str, histogram: Histogram, unit: str = "seconds"
+) -> HistogramMetricFamily:
     buckets = _buckets(histogram.bounds, histogram.counts)
-    return HistogramMetricFamily(
-        PREFIX + name, documentation, buckets, histogram.sum, unit="seconds"
-    )
+    return HistogramMetricFamily(PREFIX + name, documentation, buckets, histogram.sum, unit=unit)
 
 
 def _buckets(bounds: Sequence[float], counts: Sequence[float]) -> list[tuple[str, float]]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from sse_server.core.engine_counters import EngineCounters
     from sse_server.core.pump import Pump
     from sse_server.errors import RequestError
     from sse_server.http.request import Request
@@ -84,6 +85,8 @@ _MEND_NULL = "serve the page from an origin of its own: null is every sandboxed 
 
 LEFT_OUT = "lines left out"
 STARTED = "server started"
+UNABLE = "engine cannot store"
+ABLE = "engine stores again"
 STOPPED = "server stopped"
 
 
@@ -106,13 +109,19 @@ class Journal:
         self._origin = Line("origin refused", logging.WARNING)
         self._published = Line("event published", logging.DEBUG)
         self._full = Line("listener full", logging.WARNING)
+        self._broken = Line("connection broken off", logging.INFO)
         self._room = Line("listener has room", logging.INFO)
+        self._unread = Line("history cannot be read", logging.WARNING)
+        self._trouble: str | None = None
+        self._page_failures = 0  # that have been told of
         self._unable = Line("no connection accepted", logging.WARNING)
         self.lines = (
             *(self._opened, self._closed, self._paused, self._slow, self._gap, self._refused),
-            *(self._origin, self._published, self._full, self._room, self._unable),
+            *(self._origin, self._published, self._full, self._room, self._unable, self._unread),
+            self._broken,
         )
         self.refusals: Counter[str] = Counter()
+        self.breaks: Counter[str] = Counter()
         self.tells_events = False
         """Whether published events are worth telling of."""
         self.tick()
@@ -182,6 +191,18 @@ class Journal:
                 channels = [window.name for window in gap.windows]
                 line.write(channels=channels, reason=gap.reason, lost=gap.lost, streams=gap.streams)
 
+    def engine(self, trouble: str | None, counters: EngineCounters) -> None:
+        """Tell whether the engine can store, if that has changed, and of pages that it has not."""
+        if trouble is None and self._trouble is not None:
+            logger.info(ABLE)
+        elif trouble != self._trouble:
+            logger.error(UNABLE, extra={"problem": trouble})
+        self._trouble = trouble
+        failures = counters.page_failures - self._page_failures
+        if failures and self._unread.is_due():
+            self._unread.write(streams=failures, problem=counters.page_problem)
+        self._page_failures = counters.page_failures
+
     def refused(self, error: RequestError, request: Request | None = None) -> None:
         """A request got an error for an answer; None: it was none that can be read."""
         self.refusals[error.code] += 1
@@ -192,6 +213,12 @@ class Journal:
                 method=None if request is None else _text(request.method),
                 path=None if request is None else _text(request.path),
             )
+
+    def broken(self, transport: asyncio.BaseTransport, kind: str, problem: str) -> None:
+        """A connection of HTTP/2 is ended for what its client has sent."""
+        self.breaks[kind] += 1
+        if self._broken.is_due():
+            self._broken.write(kind=kind, problem=problem, peer=peer(transport))
 
     def origin_refused(self, origin: bytes) -> None:
         """A browser will not let a page of `origin` have its answer."""

@@ -4,7 +4,7 @@ Bytes go down through a `Sink`; what happens to the connection comes up through 
 implements `Source` (a subscriber), net implements `Sink` (a stream); neither knows the other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -76,12 +76,42 @@ class Sink(Protocol):
         """Bytes that the transport holds back; while it shrinks, the client takes something."""
         ...
 
+    @property
+    def bundler(self) -> "Bundler | None":
+        """What carries this stream among others; None: it has a connection of its own."""
+        ...
+
     def end(self, reason: CloseReason, last: bytes = b"") -> None:
         """End the stream cleanly, after `last`."""
         ...
 
     def abort(self, reason: CloseReason) -> None:
         """End the stream at once: its client takes nothing."""
+        ...
+
+
+class SharedSink(Protocol):
+    """Writes the same to several sinks of one connection, at once."""
+
+    @property
+    def write(self) -> Callable[[bytes], None]:
+        """As a sink's; it may call the `pause` of each of their sources before it returns."""
+        ...
+
+    def add(self, sink: Sink) -> None:
+        """Write to this one, too: its subscriber has all there is."""
+        ...
+
+    def remove(self, sink: Sink) -> None:
+        """Write to it no more."""
+        ...
+
+
+class Bundler(Hashable, Protocol):
+    """A connection that carries several streams."""
+
+    def bundle(self) -> SharedSink:
+        """A new one, empty."""
         ...
 
 

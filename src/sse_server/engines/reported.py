@@ -1,0 +1,59 @@
+"""Publishing that is reported: where each event stands, to a log that wants to know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from sse_server.engines.base import Publication, Receipt
+    from sse_server.engines.gated import GatedEngine
+
+
+class Log(Protocol):
+    """Who is told of events."""
+
+    @property
+    def tells_events(self) -> bool:
+        """Whether it wants to know."""
+        ...
+
+    def published(self, channel: str, position: bytes, size: int, *, duplicate: bool) -> None:
+        """An event of `size` characters stands at `position`."""
+        ...
+
+
+class ReportedPublishing:
+    """Publishes to an engine; nothing else is done while nobody wants to know."""
+
+    __slots__ = ("_engine", "_log")
+
+    def __init__(self, engine: GatedEngine, log: Log) -> None:
+        """Every part of a server publishes by this."""
+        self._engine = engine
+        self._log = log
+
+    def publish(
+        self, publications: Sequence[Publication]
+    ) -> list[Receipt] | Awaitable[list[Receipt]]:
+        """As `engines.base.Engine.publish`."""
+        receipts = self._engine.publish(publications)
+        if not self._log.tells_events:
+            return receipts
+        if isinstance(receipts, list):
+            self._report(publications, receipts)
+            return receipts
+        return self._report_later(publications, receipts)
+
+    async def _report_later(
+        self, publications: Sequence[Publication], later: Awaitable[list[Receipt]]
+    ) -> list[Receipt]:
+        receipts = await later
+        self._report(publications, receipts)
+        return receipts
+
+    def _report(self, publications: Sequence[Publication], receipts: Sequence[Receipt]) -> None:
+        for (channel, event), receipt in zip(publications, receipts, strict=True):
+            position, size = receipt.position, len(event.data)
+            self._log.published(channel, position, size, duplicate=receipt.duplicate)

@@ -1,0 +1,1 @@
+"""The engine that keeps events in one SQLite file, on this machine."""

@@ -1,0 +1,105 @@
+"""Budgets: how much a client may send of what costs us work and does nothing.
+
+Whoever is over one is told ENHANCE_YOUR_CALM, and the connection ends. Each is far above what
+browsers, proxies and HTTP libraries send. Frames of a kind are counted in spans of ten seconds.
+Resets have a bucket: leaving a stream is how clients leave, and free, but not within a second of
+opening it (Rapid Reset, CVE-2023-44487). Windows may be opened in proportion to what is sent.
+"""
+
+from __future__ import annotations
+
+from h2.errors import ErrorCodes
+
+from sse_server.errors import RemoteProtocolError
+from sse_server.http.h2_frames import DATA, PING, PRIORITY, SETTINGS, UNKNOWN
+
+MAX_IN_SPAN = {SETTINGS: 100, PING: 200, DATA: 100, PRIORITY: 200, UNKNOWN: 1_000}
+"""Frames of a kind in ten seconds. DATA: empty ones that do not end a stream."""
+MAX_QUICK_RESETS = 200
+"""At once: of streams that were open for less than a second, and those that a client makes us
+send, or that are for no open stream."""
+RESETS_PER_SECOND = 20.0
+"""Are allowed again."""
+MAX_WINDOW_UPDATES = 500
+"""Beside those for what was sent."""
+WINDOW_UPDATES_PER_DATA = 10
+"""For each frame of DATA that we have sent."""
+QUICK_SECONDS = 1.0
+
+_SPAN_SECONDS = 10.0
+_NAMES = {
+    SETTINGS: "settings",
+    PING: "pings",
+    DATA: "empty-data",
+    PRIORITY: "priorities",
+    UNKNOWN: "unknown-frames",
+}
+
+
+class Http2Error(RemoteProtocolError):
+    """An error that ends an HTTP/2 connection; there is a GOAWAY to send, but no answer."""
+
+    def __init__(self, error_code: int, message: str, kind: str | None = None) -> None:
+        """`error_code` as RFC 9113 section 7 has it; `kind` is what it is counted as."""
+        self.error_code = error_code
+        try:
+            name = ErrorCodes(error_code).name
+        except ValueError:
+            name = "error"
+        self.kind = kind or name.lower().replace("_", "-")
+        super().__init__(message)
+
+
+def too_much(kind: str) -> Http2Error:
+    """What ends the connection of a client that floods us."""
+    return Http2Error(ErrorCodes.ENHANCE_YOUR_CALM, f"too much of this: {kind}", kind)
+
+
+class Budgets:
+    """Those of one connection."""
+
+    __slots__ = ("_counts", "_resets", "_resets_at", "_span_ends", "_window_updates")
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}  # in this span; few connections send any of these
+        self._span_ends = 0.0
+        self._resets = 0.0
+        self._resets_at = 0.0
+        self._window_updates = 0
+
+    def count(self, kind: int, now: float) -> None:
+        """A frame of a kind that has a budget.
+
+        Raises:
+            Http2Error: it is over.
+        """
+        counts = self._counts
+        if now >= self._span_ends:
+            counts.clear()
+            self._span_ends = now + _SPAN_SECONDS
+        counts[kind] = counts.get(kind, 0) + 1
+        if counts[kind] > MAX_IN_SPAN[kind]:
+            raise too_much(_NAMES[kind])
+
+    def count_resets(self, number: int, now: float) -> None:
+        """So many streams were reset that had hardly been opened, or not by a client's wish.
+
+        Raises:
+            Http2Error: it is over.
+        """
+        left = self._resets - (now - self._resets_at) * RESETS_PER_SECOND
+        self._resets = max(0.0, left) + number
+        self._resets_at = now
+        if self._resets > MAX_QUICK_RESETS:
+            raise too_much("resets")
+
+    def count_window_updates(self, number: int, data_frames: int) -> None:
+        """So many came; `data_frames` have been sent on the connection, ever.
+
+        Raises:
+            Http2Error: it is over.
+        """
+        self._window_updates += number
+        allowed = MAX_WINDOW_UPDATES + WINDOW_UPDATES_PER_DATA * data_frames
+        if self._window_updates > allowed:
+            raise too_much("window-updates")

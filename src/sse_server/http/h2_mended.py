@@ -1,0 +1,226 @@
+"""h2, mended: everything that goes past its public interface, in one module.
+
+h2 owns what comes in (the handshake, HPACK, stream states, settings, resets) and the control frames
+that answer it. What is different here:
+
+- What takes much memory in each connection is lean (`h2_lean`).
+- Open streams are counted, not searched for; closed ones are forgotten at once.
+- A stream over the limit is refused, and the connection goes on (RFC 9113 section 5.1.2).
+- A header block that cannot be decoded is a COMPRESSION_ERROR (section 4.3).
+- Heads of answers and DATA are written by us; the state of their stream is moved by h2's own
+  machine, as its `send_headers` and `send_data` do. So a SETTINGS_HEADER_TABLE_SIZE of 4 GiB makes
+  no table here: the encoder is never used.
+- The outbound window of a stream is what remains of its limit when all is subtracted that its
+  bundle has sent to each of its streams: 100 windows shrink by one addition.
+
+`tests/http/test_h2_equivalence.py` holds this to plain h2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from h2.config import H2Configuration
+from h2.connection import (
+    AllowedStreamIDs,
+    ConnectionInputs,
+    H2Connection,
+    H2ConnectionStateMachine,
+    _decode_headers,
+)
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError, StreamIDTooLowError
+from h2.frame_buffer import FrameBuffer
+from h2.settings import SettingCodes
+from h2.stream import H2Stream, StreamClosedBy, StreamInputs
+from h2.utilities import SizeLimitDict
+from h2.windows import WindowManager
+from hpack.exceptions import HPACKError
+from hyperframe.frame import RstStreamFrame
+
+from sse_server.http.h2_frames import MAX_FRAME_BYTES, headers_frames, settings, window_update
+from sse_server.http.h2_lean import Handlers, LeanSettings, NoEncoder, lean_decoder, own_settings
+
+if TYPE_CHECKING:
+    from h2.events import Event
+    from hyperframe.frame import Frame, HeadersFrame
+
+_DEFAULT_WINDOW_BYTES = 65_535
+_NO_ENCODER = NoEncoder()
+_CONFIG = H2Configuration(
+    client_side=False,
+    header_encoding=None,
+    validate_inbound_headers=False,  # http.h2_request does
+    normalize_inbound_headers=False,
+)
+
+
+class Spender(Protocol):
+    """A bundle, as far as windows are concerned."""
+
+    total: int
+    """Bytes sent to each of its streams, ever."""
+    floor: int
+    """No limit of a stream is lower."""
+
+
+class MendedStream(H2Stream):
+    """A stream whose outbound window may be spent by a bundle."""
+
+    bundle: Spender | None = None
+    limit: int
+
+    @property
+    def outbound_flow_control_window(self) -> int:
+        """Bytes that it may be sent now; negative after the peer has shrunk its windows."""
+        return self.limit if self.bundle is None else self.limit - self.bundle.total
+
+    @outbound_flow_control_window.setter
+    def outbound_flow_control_window(self, window: int) -> None:
+        bundle = self.bundle
+        if bundle is None:
+            self.limit = window
+        else:
+            self.limit = window + bundle.total
+            bundle.floor = min(bundle.floor, self.limit)
+
+    def join(self, bundle: Spender | None) -> None:
+        """Let this bundle spend the window from now on; None: nobody but the stream itself."""
+        window = self.outbound_flow_control_window
+        self.bundle = bundle
+        self.outbound_flow_control_window = window
+
+
+class MendedConnection(H2Connection):
+    """The server's side of a connection."""
+
+    MAX_CLOSED_STREAMS = 512  # of which late frames are expected; h2 keeps 65,536
+    streams: dict[int, MendedStream]  # type: ignore[assignment] # ours are a kind of H2Stream
+
+    def __init__(self, *, max_streams: int, max_head_bytes: int, window_bytes: int) -> None:
+        """`window_bytes`: what a client may send before we have read it, on each stream and all."""
+        # Not h2's: it makes what is replaced here, which takes 100 µs and 18 KB.
+        self.state_machine = H2ConnectionStateMachine()
+        self.streams = {}
+        self.highest_inbound_stream_id = 0
+        self.highest_outbound_stream_id = 0
+        self.encoder = _NO_ENCODER  # type: ignore[assignment] # nobody encodes
+        self.decoder = lean_decoder(max_head_bytes)
+        self.config = _CONFIG
+        self.local_settings = own_settings(max_streams, max_head_bytes, window_bytes)
+        self.remote_settings = LeanSettings({}, client=True)
+        self.outbound_flow_control_window = _DEFAULT_WINDOW_BYTES
+        self.max_outbound_frame_size = MAX_FRAME_BYTES
+        self.max_inbound_frame_size = MAX_FRAME_BYTES
+        self.incoming_buffer = FrameBuffer(server=False)  # the scanner has seen the preface
+        self.incoming_buffer.max_frame_size = MAX_FRAME_BYTES
+        self._header_frames = []
+        self._data_to_send = bytearray()
+        self._closed_streams = SizeLimitDict(size_limit=self.MAX_CLOSED_STREAMS)
+        self._inbound_flow_control_window_manager = WindowManager(window_bytes)
+        self.max_streams = max_streams
+        self.refuses = False  # no new streams: our last GOAWAY is sent
+        self._window_bytes = window_bytes
+        self.caused = 0  # resets by us for what the client did wrong, since they were taken
+
+    @property
+    def _frame_dispatch_table(self) -> Handlers:  # type: ignore[override] # h2 only looks it up
+        """What h2 does with each kind of frame."""
+        return Handlers(self)
+
+    def begin(self) -> bytes:
+        """What we send first: our settings, and the window of the connection."""
+        self.state_machine.process_input(ConnectionInputs.SEND_SETTINGS)
+        first = settings(
+            {
+                SettingCodes.MAX_CONCURRENT_STREAMS: self.max_streams,
+                SettingCodes.MAX_HEADER_LIST_SIZE: self.local_settings.max_header_list_size or 0,
+                SettingCodes.INITIAL_WINDOW_SIZE: self._window_bytes,
+            }
+        )
+        return first + window_update(0, self._window_bytes - _DEFAULT_WINDOW_BYTES)
+
+    def send_head(self, stream: MendedStream, block: bytes, *, ends: bool = False) -> bytes:
+        """The frames of a head that is encoded already; if it `ends` the stream, `end` follows."""
+        self.state_machine.process_input(ConnectionInputs.SEND_HEADERS)
+        stream.state_machine.process_input(StreamInputs.SEND_HEADERS)
+        return headers_frames(stream.stream_id, block, end_stream=ends)
+
+    def end(self, stream: MendedStream) -> None:
+        """Our side of the stream has been ended."""
+        stream.state_machine.process_input(StreamInputs.SEND_END_STREAM)
+        self._forget_closed(stream)
+
+    def reset(self, stream: MendedStream, error_code: ErrorCodes) -> bytes:
+        """End the stream at once."""
+        self.state_machine.process_input(ConnectionInputs.SEND_RST_STREAM)
+        (frame,) = stream.reset_stream(error_code)
+        self._forget_closed(stream)
+        return frame.serialize()
+
+    def take_caused(self) -> int:
+        """How many resets there were since the last call for what the client did wrong."""
+        caused, self.caused = self.caused, 0
+        return caused
+
+    def _prepare_for_sending(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            if isinstance(frame, RstStreamFrame):
+                self.caused += frame.error_code != ErrorCodes.REFUSED_STREAM
+        super()._prepare_for_sending(frames)
+
+    def _forget_closed(self, stream: MendedStream) -> None:
+        if stream.closed and self.streams.pop(stream.stream_id, None) is not None:
+            self._closed_streams[stream.stream_id] = stream.closed_by
+
+    def _receive_frame(self, frame: Frame) -> list[Event]:
+        events = super()._receive_frame(frame)
+        stream = self.streams.get(frame.stream_id)
+        if stream is not None:
+            self._forget_closed(stream)
+        return events
+
+    def _receive_headers_frame(self, frame: HeadersFrame) -> tuple[list[Frame], list[Event]]:
+        try:
+            if self._is_one_too_many(frame.stream_id):
+                return self._reset_new(frame)
+            return super()._receive_headers_frame(frame)
+        except ProtocolError as error:
+            if isinstance(error.__cause__, HPACKError) and type(error) is ProtocolError:
+                error.error_code = ErrorCodes.COMPRESSION_ERROR
+            raise
+
+    def _is_one_too_many(self, stream_id: int) -> bool:
+        is_new = stream_id % 2 == 1 and stream_id > self.highest_inbound_stream_id
+        return is_new and (self.refuses or len(self.streams) >= self.max_streams)
+
+    def _reset_new(self, frame: HeadersFrame) -> tuple[list[Frame], list[Event]]:
+        _decode_headers(self.decoder, frame.data)  # the table goes on with every block
+        self.state_machine.process_input(ConnectionInputs.RECV_HEADERS)
+        self.highest_inbound_stream_id = frame.stream_id
+        self._closed_streams[frame.stream_id] = StreamClosedBy.SEND_RST_STREAM
+        refusal = RstStreamFrame(frame.stream_id)
+        refusal.error_code = ErrorCodes.REFUSED_STREAM
+        return [refusal], []
+
+    def _open_streams(self, remainder: int) -> int:
+        """All there are: the client's, and none that is closed."""
+        return len(self.streams) if remainder else 0
+
+    def _begin_new_stream(self, stream_id: int, allowed_ids: AllowedStreamIDs) -> H2Stream:
+        highest = self.highest_inbound_stream_id
+        if stream_id % 2 != int(allowed_ids):
+            message = "Invalid stream ID for peer."
+            raise ProtocolError(message)
+        if stream_id <= highest:
+            raise StreamIDTooLowError(stream_id, highest)
+        stream = MendedStream(
+            stream_id,
+            config=self.config,
+            inbound_window_size=self.local_settings.initial_window_size,
+            outbound_window_size=self.remote_settings.initial_window_size,
+        )
+        stream.max_outbound_frame_size = self.max_outbound_frame_size
+        self.streams[stream_id] = stream
+        self.highest_inbound_stream_id = stream_id
+        return stream

@@ -1,0 +1,47 @@
+"""How much a client may send of what does nothing."""
+
+import pytest
+from h2.errors import ErrorCodes
+
+from sse_server.http.h2_budgets import (
+    MAX_IN_SPAN,
+    MAX_QUICK_RESETS,
+    MAX_WINDOW_UPDATES,
+    Budgets,
+    Http2Error,
+)
+
+
+@pytest.mark.parametrize(("kind", "most"), MAX_IN_SPAN.items())
+def test_each_kind_has_its_budget_and_a_new_one_later(kind: int, most: int) -> None:
+    budgets = Budgets()
+    for now in (0.0, 10.0, 25.0):
+        for _ in range(most):
+            budgets.count(kind, now)
+    with pytest.raises(Http2Error) as caught:
+        budgets.count(kind, 34.9)
+    assert caught.value.error_code == ErrorCodes.ENHANCE_YOUR_CALM
+
+
+def test_resets_come_back_twenty_a_second() -> None:
+    budgets = Budgets()
+    budgets.count_resets(MAX_QUICK_RESETS, 0.0)
+    for second in range(1, 20):
+        budgets.count_resets(20, float(second))
+    with pytest.raises(Http2Error) as caught:
+        budgets.count_resets(1, 19.0)
+    assert caught.value.kind == "resets"
+
+
+def test_windows_may_be_opened_as_data_is_sent() -> None:
+    budgets = Budgets()
+    budgets.count_window_updates(MAX_WINDOW_UPDATES, 0)
+    budgets.count_window_updates(1_000, 100)
+    with pytest.raises(Http2Error) as caught:
+        budgets.count_window_updates(1, 100)
+    assert caught.value.kind == "window-updates"
+
+
+def test_an_error_is_called_by_its_code() -> None:
+    assert Http2Error(ErrorCodes.FRAME_SIZE_ERROR, "").kind == "frame-size-error"
+    assert Http2Error(77, "").kind == "error"
