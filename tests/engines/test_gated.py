@@ -439,7 +439,7 @@ def test_of_a_batch_in_parts_it_is_told_how_far_it_is_stored() -> None:
         def fill_up(publications: Sequence[Publication]) -> list[Receipt]:
             if engine.newest >= 256:
                 raise Unavailable("the disk is full")
-            return publish(part)
+            return publish(publications)
 
         engine.publish = fill_up  # type: ignore[method-assign]
         batch = [Publication("news", Event(str(number))) for number in range(600)]
