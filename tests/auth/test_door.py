@@ -4,7 +4,9 @@ import pytest
 
 from sse_server import AuthOptions, Resume
 from sse_server.auth.door import StillOpen
+from sse_server.auth.lease_cookie import LeaseCookies
 from sse_server.errors import NotGranted, Unauthorized, Unavailable
+from sse_server.http.request import Request
 from sse_server.wire.flow import CloseReason
 from tests.auth.makers import HS256, token
 from tests.auth.test_tokens import verified
@@ -465,3 +467,10 @@ def test_the_cookie_is_for_its_client_alone(
     name, _, facts = field.partition(b"; ")
     assert name.startswith(b"sse-lease-")
     assert facts == b"Max-Age=900; Path=/; " + expected
+
+
+def test_the_cookie_is_for_tls_where_we_speak_it() -> None:
+    cookies = LeaseCookies(b"s" * 32, is_tls=True)
+    request = Request(b"GET", b"/events/a")
+    field = cookies.field(request, b"t" * 16, cookies.new(START, START + 900), START)
+    assert field.endswith(b"; Secure")

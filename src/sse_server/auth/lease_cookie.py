@@ -43,11 +43,12 @@ class Holder:
 class LeaseCookies:
     """Makes and reads them."""
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_is_tls", "_secret")
 
-    def __init__(self, secret: bytes) -> None:
-        """`secret` is for this purpose alone."""
+    def __init__(self, secret: bytes, *, is_tls: bool = False) -> None:
+        """`secret` is for this purpose alone. `is_tls`: we speak TLS ourselves."""
         self._secret = secret
+        self._is_tls = is_tls
 
     def new(self, now: float, ends_at: float) -> Holder:
         """A browser that comes for the first time."""
@@ -81,7 +82,7 @@ class LeaseCookies:
         """
         age = max(0, int(holder.ends_at - now))
         value = b"%b.%b" % (_facts(holder), self._signature(holder, token))
-        is_secure = came_by_tls(request)
+        is_secure = self._is_tls or came_by_tls(request)
         is_cross_site = request.header(b"sec-fetch-site") == b"cross-site"
         same_site = b"None" if is_cross_site and is_secure else b"Strict"
         secure = b"; Secure" if is_secure else b""
