@@ -44,6 +44,12 @@ class Application:
         return 200, json.dumps(self.sessions[name]).encode()
 
 
+class Quiet(ThreadingHTTPServer):
+    """Says nothing when who has asked does not wait for the answer."""
+
+    def handle_error(self, *_: object) -> None: ...
+
+
 @contextmanager
 def run_application() -> Iterator[Application]:
     """It runs until the context is left."""
@@ -69,7 +75,7 @@ def run_application() -> Iterator[Application]:
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Quiet(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     application.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

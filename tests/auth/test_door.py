@@ -7,6 +7,7 @@ from sse_server.auth.door import StillOpen
 from sse_server.errors import NotGranted, Unauthorized, Unavailable
 from sse_server.wire.flow import CloseReason
 from tests.auth.makers import HS256, token
+from tests.auth.test_tokens import verified
 from tests.auth.world import BROWSER, START, World
 
 BY_LEASE = AuthOptions(keys=(HS256,), leeway_seconds=0, resume=Resume.LEASE)
@@ -305,6 +306,17 @@ def test_what_was_revoked_does_not_come_back() -> None:
     refused(world, once(), cookie=stream.cookie)
 
 
+def test_a_lease_that_was_left_is_revoked_by_the_grant_that_it_has_now() -> None:
+    world = World()
+    stream = world.open(once())
+    newer = verified(token(START, 500, subscribe=["a"], jti="newer")).grant
+    world.streams.renew(stream.stream, newer)
+    stream.cut()
+    world.revocations.revoke_token("newer", world.now)
+    world.leases.revoke(world.revocations.has)
+    refused(world, once(), cookie=stream.cookie)
+
+
 def test_a_crowd_whose_grants_end_together_is_ended_in_portions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -391,7 +403,7 @@ def test_when_there_are_too_many_leases_those_left_first_end() -> None:
 
 
 def test_when_too_many_tokens_were_used_others_have_to_wait() -> None:
-    world = World(AuthOptions(keys=(HS256,), leeway_seconds=0, max_used=3))
+    world = World(AuthOptions(keys=(HS256,), leeway_seconds=0, max_used=6))  # two for each
     for number in range(3):
         world.open(token(START, 5, subscribe=["a"], jti=f"{number}"))
     with pytest.raises(Unavailable):

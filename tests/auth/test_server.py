@@ -113,20 +113,22 @@ def test_a_bad_token_is_told_as_such(running: RunningServer) -> None:
 
 def test_the_three_ways(running: RunningServer) -> None:
     good = token(subscribe=["news"])
-    assert ask(running, "/channels/news/events", bearer(good)).status == 200
-    assert ask(running, f"/channels/news/events?token={good}").status == 200
-    assert ask(running, "/channels/news/events", f"Cookie: a=b; session={good}\r\n").status == 200
+    target = "/channels/news/events"
+    assert ask(running, target, bearer(good)).status == 200
+    assert ask(running, target, f"Cookie: a=b; session={good}\r\n").status == 200
+    assert ask(running, f"{target}?token={good}").status == 200
 
 
 @pytest.mark.parametrize("bad", [token(seconds=-60), "nonsense", token(key=SECRET[::-1])])
 def test_the_first_that_is_there_counts(running: RunningServer, bad: str) -> None:
-    good = token(subscribe=["news"])
+    good = token(subscribe=["news"], sub=f"first of {bad[:12]}")
+    other = token(subscribe=["news"], sub="in an address")
     target = "/channels/news/events"
     cookie = f"Cookie: session={good}\r\n"
-    assert error(ask(running, f"{target}?token={good}", bearer(bad) + cookie)) == UNAUTHORIZED
+    assert error(ask(running, f"{target}?token={other}", bearer(bad) + cookie)) == UNAUTHORIZED
     assert error(ask(running, f"{target}?token={bad}", cookie)) == UNAUTHORIZED
     assert ask(running, f"{target}?token={bad}", bearer(good)).status == 200
-    assert ask(running, f"{target}?token={good}", f"Cookie: session={bad}\r\n").status == 200
+    assert ask(running, f"{target}?token={other}", f"Cookie: session={bad}\r\n").status == 200
 
 
 @pytest.mark.parametrize("field", ["Basic YTpi", "Bearer", "Bearer a b", "Bearer ", "Token x"])
@@ -331,6 +333,24 @@ def test_a_token_is_not_used_up_by_what_opens_nothing(running: RunningServer) ->
     assert error(ask(running, f"/events/a?token={once}")) == UNAUTHORIZED
 
 
+@pytest.mark.parametrize("token_id", ["seen", None])
+def test_what_has_been_in_an_address_holds_nowhere_else(
+    running: RunningServer, token_id: str | None
+) -> None:
+    """Who has it from a log could publish with it, or get newer ones."""
+    text = token(subscribe=["a"], publish=["a"], jti=token_id, sub=f"seen {token_id}")
+    assert ask(running, "/events/a", bearer(text), "x").status == 200
+    assert error(ask(running, f"/events/b?token={text}")) == NOT_GRANTED  # it need not open any
+    session = f"Cookie: session={text}\r\nOrigin: {APP}\r\n"
+    for fields in (bearer(text), session):
+        assert error(ask(running, "/events/a", fields, "x")) == UNAUTHORIZED
+        assert error(ask(running, "/token", fields, "")) == UNAUTHORIZED
+        assert error(ask(running, "/events/a", fields)) == UNAUTHORIZED
+    history = ask(running, f"/channels/a/events?token={text}")
+    assert history.status == (401 if token_id else 200)
+    running.subscriber(f"/events/a?token={text}")
+
+
 def test_exchange_of_a_session(running: RunningServer) -> None:
     session = token(subscribe=["news", "room:*"], publish=["news"], seconds=3_600, sub="9")
     body = json.dumps({"channels": ["room:1", "user:9"]})
@@ -343,7 +363,9 @@ def test_exchange_of_a_session(running: RunningServer) -> None:
         running.publish("room:1", "x")
         assert client.read_events(1) == ["x"]
     assert error(ask(running, f"/events/room:2?token={value['token']}")) == NOT_GRANTED
-    assert error(ask(running, "/events/news", bearer(value["token"]), "x")) == NOT_GRANTED
+    assert error(ask(running, "/events/news", bearer(value["token"]), "x")) == UNAUTHORIZED
+    newer = json.loads(ask(running, "/token", bearer(session), body).body)["token"]
+    assert error(ask(running, "/events/news", bearer(newer), "x")) == NOT_GRANTED
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,17 @@ def test_authorization_is_asked_about_as_it_is(
     assert ask(running, "/events/a", bearer("opaque"), "x").status == 200  # needs no Origin
 
 
+def test_a_foreign_page_cannot_use_what_a_browser_sends_by_itself(
+    running: RunningServer, application: Application
+) -> None:
+    application.sessions["Basic c2V2ZW4="] = application.sessions["seven"]
+    evil = "Origin: https://evil.example\r\n"
+    for field in ("Authorization: Basic c2V2ZW4=\r\n", COOKIE):
+        assert error(ask(running, "/events/a", field + evil, "x")) == FORBIDDEN
+        assert error(ask(running, "/channels/news:1/events", field + evil)) == FORBIDDEN
+    assert application.asked == []
+
+
 def test_refusals_pass_through(running: RunningServer) -> None:
     assert error(ask(running, "/events/news:1", "Cookie: sid=eight\r\n")) == UNAUTHORIZED
     assert error(ask(running, "/events/news:1", "Cookie: sid=forbidden\r\n")) == FORBIDDEN
@@ -203,5 +214,7 @@ def test_a_session_becomes_a_token(running: RunningServer) -> None:
     answer = ask(running, "/token", f"{COOKIE}Origin: {APP}\r\n", '{"channels": ["news:1"]}')
     assert answer.status == 200
     token = answer.body.split(b'"')[3].decode()
+    # In a header it is ours, and the application is not asked about it.
+    assert ask(running, "/channels/news:1/events", bearer(token)).status == 200
     running.subscriber(f"/events/news:1?token={token}")
     assert error(ask(running, "/token", COOKIE, "")) == FORBIDDEN

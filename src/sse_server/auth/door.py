@@ -79,6 +79,22 @@ class Door:
         """A stream of who has shown a grant that needs no lease."""
         return Admission(partial(self._opened, grant, None))
 
+    def seen_in_address(self, token: Token, now: float) -> None:
+        """A token has come in an address: whoever reads a log has it, too.
+
+        Raises:
+            Unavailable: too many have.
+        """
+        if not token.has_expired(now):
+            self._used.use(token.digest, token.expires_at + token.leeway, now)
+
+    def is_known_to_others(self, token: Token) -> bool:
+        """Whether a token has been in an address, as far as is known, or has opened its stream."""
+        if token.own and (token.grant.issued_at or 0.0) < int(self._started_at):
+            return True
+        used = self._used
+        return used.has(token.digest) or (token.single_id is not None and used.has(token.single_id))
+
     def let_in_by_token(
         self, request: Request, token: Token, channels: Sequence[str], now: float
     ) -> Admission:

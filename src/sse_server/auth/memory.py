@@ -36,11 +36,13 @@ class UsedTokens:
         return token in self._until
 
     def use(self, token: bytes, until: float, now: float) -> None:
-        """It is used now, and would be good until `until`.
+        """It is used now, perhaps not for the first time, and would be good until `until`.
 
         Raises:
             Unavailable: too many were used in too short a time.
         """
+        if token in self._until:
+            return
         self._forget(now)
         if len(self._until) >= self._most:
             raise Unavailable(

@@ -91,9 +91,10 @@ class AuthOptions(Options):
     max_leases: Annotated[int, Bounds(1, 100_000_000), RELOADABLE] = 100_000
     """Streams of query tokens that can be come back to. Beyond these, those that were left longest
     ago cannot. About 1 KB each."""
-    max_used: Annotated[int, Bounds(1, 100_000_000)] = 200_000
-    """Tokens whose use is remembered until they expire; beyond these others are refused for the
-    moment. About 200 bytes each."""
+    max_used: Annotated[int, Bounds(1, 100_000_000)] = 400_000
+    """Of tokens that come in addresses it is remembered until they expire that they have, and that
+    they were used: two entries of 200 bytes each. Beyond so many, others are refused for the
+    moment."""
     max_revoked: Annotated[int, Bounds(1, 10_000_000)] = 100_000
     """Tokens, and users, that can be revoked at one time; beyond these it is refused."""
     revoked_seconds: Annotated[float, Bounds(60, 315_360_000)] = 604_800.0

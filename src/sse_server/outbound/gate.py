@@ -233,6 +233,7 @@ class _Keeper:
         if subject is not None:
             self._revocations.revoke_subject(subject, now)
         self._asking.forget_sessions()
+        self._leases.revoke(self._revocations.has)
         ended = streams.revoke(streams.of(token_id, subject))
         self._save()
         return ended
