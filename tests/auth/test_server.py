@@ -388,6 +388,16 @@ def test_what_cannot_be_exchanged(
     assert error(ask(running, "/token", session, body)) == expected
 
 
+@pytest.mark.parametrize(("subject", "asked"), [("*", "user:*"), ("a:*", "user:a:*")])
+def test_a_name_is_exchanged_for_no_pattern(
+    running: RunningServer, subject: str, asked: str
+) -> None:
+    session = bearer(token(sub=subject))
+    assert error(ask(running, "/token", session, json.dumps({"channels": [asked]}))) == NOT_GRANTED
+    granted = bearer(token(sub=subject, subscribe=["user:*"]))
+    assert ask(running, "/token", granted, json.dumps({"channels": [asked]})).status == 200
+
+
 def test_a_token_in_an_address_is_not_exchanged_for_another(running: RunningServer) -> None:
     target = f"/token?token={token(subscribe=['news'])}"
     assert error(ask(running, target, body="")) == UNAUTHORIZED
