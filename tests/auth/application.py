@@ -19,6 +19,8 @@ class Application:
     keys: list[dict[str, object]] = field(default_factory=list)
     status: int | None = None
     """Instead of what it would answer."""
+    sets_cookie: str | None = None
+    """With every answer, as applications do that make sessions last longer while they are used."""
     body: bytes | None = None
     holds: threading.Event | None = None
     """To wait for before answering."""
@@ -69,6 +71,8 @@ def run_application() -> Iterator[Application]:
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", application.url + "/elsewhere")
+            if application.sets_cookie is not None:
+                self.send_header("Set-Cookie", application.sets_cookie)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx
@@ -130,11 +131,8 @@ class HttpAsking:
     async def _ask_session(self, request: Request, key: bytes) -> Grant:
         forward = self._options.forward
         assert forward.url is not None, "the guard asks only where there is somebody to ask"
-        headers = [
-            (name.decode(), value.decode("latin-1"))
-            for name, value in request.headers
-            if name in {b"cookie", b"authorization"}
-        ]
+        # As bytes: as text httpx takes nothing but ASCII.
+        headers = [field for field in request.headers if field[0] in {b"cookie", b"authorization"}]
         try:
             async with asyncio.timeout(forward.timeout_seconds):
                 status, body = await self._get(forward.url, headers)
@@ -166,13 +164,14 @@ class HttpAsking:
         if client is None:
             client = self._clients[is_here] = httpx.AsyncClient(
                 headers={"User-Agent": f"sse-server/{__version__}", "Accept": "application/json"},
+                cookies=_no_cookies(),
                 limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=20),
                 timeout=KEYS_TIMEOUT_SECONDS,
                 trust_env=not is_here,
             )
         return client
 
-    async def _get(self, address: str, headers: list[tuple[str, str]]) -> tuple[int, bytes]:
+    async def _get(self, address: str, headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
         """Status and body. Redirects are not followed: what is sent is for this address alone."""
         body = bytearray()
         async with self._client(address).stream("GET", address, headers=headers) as answer:
@@ -181,6 +180,11 @@ class HttpAsking:
                 if len(body) > MAX_ANSWER_BYTES:
                     raise httpx.DecodingError("the answer is too long")
         return answer.status_code, bytes(body)
+
+
+def _no_cookies() -> CookieJar:
+    """A jar that keeps none: what an answer sets is for whose session was asked about."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _shown(address: str) -> str:
