@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import jwt
 import pytest
 
 from sse_server import AuthOptions, CorsOptions, ServerOptions
@@ -61,6 +62,12 @@ def let_time_pass(running: RunningServer, seconds: float) -> None:
     assert keeper is not None
     streams = keeper.streams
     running.call(lambda: setattr(streams, "_clock", lambda: time.time() + seconds))
+
+
+def claims_of(text: str) -> dict[str, float]:
+    """The times that stand in a token."""
+    found: dict[str, float] = jwt.decode(text, options={"verify_signature": False})
+    return found
 
 
 def error(answer: Answer) -> tuple[int, str]:
@@ -396,6 +403,18 @@ def test_a_name_is_exchanged_for_no_pattern(
     assert error(ask(running, "/token", session, json.dumps({"channels": [asked]}))) == NOT_GRANTED
     granted = bearer(token(sub=subject, subscribe=["user:*"]))
     assert ask(running, "/token", granted, json.dumps({"channels": [asked]})).status == 200
+
+
+def test_what_a_token_is_exchanged_for_ends_with_it(running: RunningServer) -> None:
+    """However often, and however it is used then."""
+    text = token(subscribe=["news"], seconds=10)
+    end = claims_of(text)["exp"] + AuthOptions().leeway_seconds
+    for _ in range(3):
+        text = json.loads(ask(running, "/token", bearer(text), "").body)["token"]
+        assert claims_of(text)["until"] <= end
+    stream = Controlled(running, "/events/news", bearer(text))
+    expires_in = json.loads(stream.renew(running, bearer(text)).body)["expires_in"]
+    assert expires_in <= end - time.time()
 
 
 def test_a_token_in_an_address_is_not_exchanged_for_another(running: RunningServer) -> None:
