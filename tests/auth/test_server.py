@@ -2,9 +2,13 @@
 
 import json
 import re
+import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 
 import jwt
 import pytest
@@ -13,7 +17,8 @@ from sse_server import AuthOptions, CorsOptions, ServerOptions
 from sse_server.auth.api_keys import new_api_key
 from tests.auth.makers import HS256, SECRET, token
 from tests.auth.secrets import secret_in
-from tests.running_server import Answer, RunningServer, run_server, wait_until
+from tests.conftest import write_certificate
+from tests.running_server import Answer, Client, RunningServer, run_server, wait_until
 
 APP = "https://app.example"
 PUBLISHER, PUBLISHER_ENTRY = new_api_key("publisher", ["publish=news:*|a"])
@@ -560,6 +565,18 @@ def test_revoking_ends_streams_at_once(start: Start, what: dict[str, str]) -> No
     assert error(ask(running, f"/events/a?token={revoked}")) == UNAUTHORIZED
     running.publish("a", "still here")
     assert clients[1].read_events(1) == ["still here"]
+
+
+def test_where_the_server_speaks_tls_its_cookie_is_for_that_alone(tmp_path: Path) -> None:
+    """A page of its own names no origin, and there is no proxy that says so."""
+    tls = write_certificate(tmp_path)
+    secured = replace(options(AuthOptions(keys=(HS256,))), tls=tls)
+    context = ssl.create_default_context(cafile=tls.cert)
+    with run_server("uvloop", secured) as running:
+        sock = running.keep(socket.create_connection(("127.0.0.1", running.port)))
+        client = Client(running.keep(context.wrap_socket(sock, server_hostname="localhost")))
+        client.get(f"/events/a?token={token(subscribe=['a'])}")
+        assert client.read_stream_head().fields["set-cookie"].endswith("; Secure")
 
 
 def test_a_user_that_was_revoked_may_come_back_with_a_newer_token(start: Start) -> None:
