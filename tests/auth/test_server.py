@@ -567,6 +567,24 @@ def test_revoking_ends_streams_at_once(start: Start, what: dict[str, str]) -> No
     assert clients[1].read_events(1) == ["still here"]
 
 
+def test_what_a_token_was_exchanged_for_is_revoked_with_it(start: Start) -> None:
+    running = start(AuthOptions(keys=(HS256,), api_keys=(OPERATOR_ENTRY,)))
+    session = token(subscribe=["a"], jti="session", sub=None)
+    first = session
+    for _ in range(2):  # from one to the next
+        first = json.loads(ask(running, "/token", bearer(first), "").body)["token"]
+    used, unused = (
+        json.loads(ask(running, "/token", bearer(first), "").body)["token"] for _ in "ab"
+    )
+    stream = Controlled(running, f"/events/a?token={used}")
+    revoked = ask(running, "/revocations", bearer(OPERATOR), '{"jti": "session"}')
+    assert json.loads(revoked.body) == {"ended": 1}
+    stream.client.read_to_end()
+    for fields in (bearer(session), bearer(first), bearer(unused)):
+        assert error(ask(running, "/token", fields, "")) == UNAUTHORIZED
+    assert error(ask(running, f"/events/a?token={unused}")) == UNAUTHORIZED
+
+
 def test_where_the_server_speaks_tls_its_cookie_is_for_that_alone(tmp_path: Path) -> None:
     """A page of its own names no origin, and there is no proxy that says so."""
     tls = write_certificate(tmp_path)

@@ -232,8 +232,8 @@ class OpenStreams:
         grant = granted.grant
         if grant.subject is not None:
             self._by_subject[grant.subject][granted] = None
-        if grant.token_id is not None:
-            self._by_token[grant.token_id][granted] = None
+        for token_id in grant.token_ids:
+            self._by_token[token_id][granted] = None
         if grant.tenant is not None:
             self.tenants[grant.tenant] += 1
         if grant.ends_at < inf:
@@ -245,8 +245,11 @@ class OpenStreams:
             self.tenants[grant.tenant] -= 1
             if not self.tenants[grant.tenant]:
                 del self.tenants[grant.tenant]
-        for index, name in ((self._by_subject, grant.subject), (self._by_token, grant.token_id)):
-            if name is not None and name in index:
+        names = [(self._by_token, token_id) for token_id in grant.token_ids]
+        if grant.subject is not None:
+            names.append((self._by_subject, grant.subject))
+        for index, name in names:
+            if name in index:
                 index[name].pop(granted, None)
                 if not index[name]:
                     del index[name]

@@ -156,6 +156,7 @@ def _token(claims: Mapping[str, object], parts: Parts, expected: Expected, *, ow
         ends_at=ends_at if until is None else min(ends_at, until),
         issued_at=time_claim(claims, "iat"),
         token_id=token_id,
+        session_id=name_claim(claims, "session") if own else None,
     )
     single_id = None
     if token_id is not None:
