@@ -422,6 +422,17 @@ def test_what_a_token_is_exchanged_for_ends_with_it(running: RunningServer) -> N
     assert expires_in <= end - time.time()
 
 
+def test_what_is_exchanged_is_taken_back(start: Start) -> None:
+    many, entry = new_api_key("many", [f"subscribe={'|'.join(f'{n}-{n:0180}' for n in range(60))}"])
+    running = start(AuthOptions(keys=(HS256,), api_keys=(entry,), token_seconds=600))
+    answer = json.loads(ask(running, "/token", bearer(token(subscribe=["a"])), "").body)
+    assert answer["expires_in"] == 120  # auth.query_seconds
+    running.subscriber(f"/events/a?token={answer['token']}")
+    assert error(ask(running, "/token", bearer(many), "")) == (400, "invalid-request")
+    one = json.dumps({"channels": [f"7-{7:0180}"]})
+    assert ask(running, "/token", bearer(many), one).status == 200
+
+
 def test_a_token_in_an_address_is_not_exchanged_for_another(running: RunningServer) -> None:
     target = f"/token?token={token(subscribe=['news'])}"
     assert error(ask(running, target, body="")) == UNAUTHORIZED

@@ -23,7 +23,8 @@ from sse_server.auth.memory import Revocations, UsedTokens
 from sse_server.auth.minting import Mint, derived
 from sse_server.auth.open_streams import OpenStreams
 from sse_server.auth.state import State
-from sse_server.errors import NotFound, NotGranted, Unavailable, quoted
+from sse_server.auth.tokens import MAX_TOKEN_BYTES
+from sse_server.errors import InvalidRequest, NotFound, NotGranted, Unavailable, quoted
 from sse_server.outbound.files import KeyFiles, load_state, save_state
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Gate:
 
         Raises:
             NotFound: there are no tokens here.
+            InvalidRequest: for so much there is none.
         """
         if self._keeper is None:
             raise _nobody_is_asked()
@@ -224,8 +226,14 @@ class _Keeper:
     def issue(self, grant: Grant, subscribe: list[str]) -> tuple[str, int]:
         if self._mint is None:
             raise NotFound("there are no tokens here: the package PyJWT is not installed")
-        seconds = self._options.token_seconds
-        return self._mint.stream_token(grant, subscribe, time.time(), seconds), int(seconds)
+        options = self._options
+        seconds = min(options.token_seconds, options.query_seconds)  # or it would be refused
+        token = self._mint.stream_token(grant, subscribe, time.time(), seconds)
+        if len(token) > MAX_TOKEN_BYTES:
+            raise InvalidRequest(
+                "the token would be too long for an address: name the channels that it is for"
+            )
+        return token, int(seconds)
 
     def renew(
         self, stream: OpenStream, request: Request, grant: Grant
