@@ -210,6 +210,20 @@ def test_who_comes_meanwhile_waits_for_the_same_answer(
     assert len(application.asked) == 1
 
 
+def test_an_answer_from_before_a_user_was_revoked_is_not_believed(
+    running: RunningServer, application: Application
+) -> None:
+    application.holds = threading.Event()
+    with running.client() as client:
+        client.get("/channels/news:1/events", COOKIE)
+        wait_until(lambda: len(application.asked) == 1, "the application is asked")
+        application.sessions.clear()
+        running.call(lambda: running.server._gate.revoke(None, "7"))
+        application.holds.set()
+        assert error(client.read_answer()) == UNAUTHORIZED
+    assert len(application.asked) == 2
+
+
 def test_a_grant_that_ends(
     start_forward: StartForward, application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
