@@ -1,5 +1,7 @@
 """Coming back with a token whose time is over: who may, who may not, and what a thief can do."""
 
+from dataclasses import replace
+
 import pytest
 
 from sse_server import AuthOptions, Resume
@@ -334,6 +336,21 @@ def test_a_crowd_whose_grants_end_together_is_ended_in_portions(
     assert left == [15, 5, 0, 0]
 
 
+def test_who_renews_all_the_time_keeps_nobody_s_stream_open() -> None:
+    """Neither the work of a second, nor memory, is for ends that hold no more."""
+    world = World()
+    busy = world.open(token(START, subscribe=["a"]))
+    other = world.open(token(START, subscribe=["a"], sub="8"))
+    for number in range(3_000):
+        grant = replace(busy.stream.grant, ends_at=START + 800 + number % 2)
+        world.streams.renew(busy.stream, grant)
+        assert len(world.streams._ends) < 100
+    world.now = START + 900
+    world.streams.tick()
+    assert not busy.stream.is_open
+    assert not other.stream.is_open
+
+
 # --- over a restart ------------------------------------------------------------------------------
 
 
@@ -349,6 +366,18 @@ def test_a_client_comes_back_after_a_restart(text: str) -> None:
     stream.cut()
     world.now += 250
     world.open(text, cookie=stream.cookie)
+
+
+def test_two_browsers_with_one_token_come_back_after_a_restart() -> None:
+    world = World()
+    text = many()
+    browsers = [world.open(text) for _ in range(2)]
+    world = world.restarted(after=100)
+    world.now += 1
+    for browser in browsers:
+        world.open(text, cookie=browser.cookie)
+        with pytest.raises(StillOpen):
+            world.admit(text, cookie=browser.cookie)
 
 
 def test_after_a_restart_the_window_and_the_grant_hold() -> None:
@@ -470,7 +499,7 @@ def test_the_cookie_is_for_its_client_alone(
 
 
 def test_the_cookie_is_for_tls_where_we_speak_it() -> None:
-    cookies = LeaseCookies(b"s" * 32, is_tls=True)
+    cookies = LeaseCookies(b"s" * 32, speaks_tls=True)
     request = Request(b"GET", b"/events/a")
     field = cookies.field(request, b"t" * 16, cookies.new(START, START + 900), START)
     assert field.endswith(b"; Secure")

@@ -59,6 +59,24 @@ def test_authorization_is_asked_about_as_it_is(
     assert ask(running, "/events/a", bearer("opaque"), "x").status == 200  # needs no Origin
 
 
+def test_nobody_gets_the_session_that_another_s_answer_has_set(
+    running: RunningServer, application: Application
+) -> None:
+    application.sets_cookie = "sid=seven; Path=/"
+    assert ask(running, "/channels/news:1/events", COOKIE).status == 200
+    for field in ("Authorization: Basic eA==\r\n", bearer("opaque"), "Cookie: other=1\r\n"):
+        assert error(ask(running, "/channels/news:1/events", field)) == UNAUTHORIZED
+    assert "cookie" not in application.asked[1][1]
+
+
+def test_a_session_is_asked_about_whatever_bytes_it_has(
+    running: RunningServer, application: Application
+) -> None:
+    assert error(ask(running, "/events/news:1", "Cookie: sid=caf\xe9\r\n")) == UNAUTHORIZED
+    assert error(ask(running, "/events/news:1", "Authorization: B caf\xe9\r\n")) == UNAUTHORIZED
+    assert application.asked[1][1]["authorization"].encode("latin-1").decode() == "B caf\xe9"
+
+
 def test_a_foreign_page_cannot_use_what_a_browser_sends_by_itself(
     running: RunningServer, application: Application
 ) -> None:
@@ -190,6 +208,20 @@ def test_who_comes_meanwhile_waits_for_the_same_answer(
     for client in clients:
         assert client.read_answer().status == 200
     assert len(application.asked) == 1
+
+
+def test_an_answer_from_before_a_user_was_revoked_is_not_believed(
+    running: RunningServer, application: Application
+) -> None:
+    application.holds = threading.Event()
+    with running.client() as client:
+        client.get("/channels/news:1/events", COOKIE)
+        wait_until(lambda: len(application.asked) == 1, "the application is asked")
+        application.sessions.clear()
+        running.call(lambda: running.server._gate.revoke(None, "7"))
+        application.holds.set()
+        assert error(client.read_answer()) == UNAUTHORIZED
+    assert len(application.asked) == 2
 
 
 def test_a_grant_that_ends(

@@ -112,7 +112,7 @@ class Door:
         lease = next((lease for lease in leases if lease.stream is None), None)
         if lease is not None:
             return self._come_back(lease, channels, now)
-        if holder is not None and self._was_before(holder, token, now):
+        if holder is not None and self._was_before(holder, leases, now):
             lease = self._lease(request, token, holder)
             lease.grant = replace(lease.grant, ends_at=holder.ends_at)
             return self._come_in(lease, channels, now)
@@ -167,12 +167,12 @@ class Door:
         issued_at = token.grant.issued_at or 0.0
         return issued_at >= int(self._started_at) and not self._used.has(token.single_id)
 
-    def _was_before(self, holder: Holder, token: Token, now: float) -> bool:
-        """Whether the holder had a stream when this server was started, and may have it back."""
+    def _was_before(self, holder: Holder, leases: list[Lease], now: float) -> bool:
+        """Whether the holder, who has `leases`, had one more before this server was started."""
         return (
             holder.since < self._started_at
             and now < self._started_at + self._options.resume_window_seconds
-            and len(self._leases.of(token.digest)) < holder.streams
+            and len(leases) < holder.streams
         )
 
     def _open_first(

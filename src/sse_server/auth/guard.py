@@ -222,7 +222,7 @@ class Guard:
             if token.single_id is not None and not is_stream:
                 raise Unauthorized("the token opens a stream, and nothing else")
             return request.with_rights(Access(token.grant, self._door, now, token))
-        if token.has_expired(now):
+        if token.grant.ends_at <= now:
             raise _expired()
         if self._door.is_known_to_others(token):
             raise Unauthorized("the token has been in an address, and holds nowhere else: get one")

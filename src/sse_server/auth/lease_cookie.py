@@ -43,12 +43,12 @@ class Holder:
 class LeaseCookies:
     """Makes and reads them."""
 
-    __slots__ = ("_is_tls", "_secret")
+    __slots__ = ("_secret", "_speaks_tls")
 
-    def __init__(self, secret: bytes, *, is_tls: bool = False) -> None:
-        """`secret` is for this purpose alone. `is_tls`: we speak TLS ourselves."""
+    def __init__(self, secret: bytes, *, speaks_tls: bool = False) -> None:
+        """`secret` is for this purpose alone; `speaks_tls`: we do, whatever requests say."""
         self._secret = secret
-        self._is_tls = is_tls
+        self._speaks_tls = speaks_tls
 
     def new(self, now: float, ends_at: float) -> Holder:
         """A browser that comes for the first time."""
@@ -82,7 +82,7 @@ class LeaseCookies:
         """
         age = max(0, int(holder.ends_at - now))
         value = b"%b.%b" % (_facts(holder), self._signature(holder, token))
-        is_secure = self._is_tls or came_by_tls(request)
+        is_secure = self._speaks_tls or came_by_tls(request)
         is_cross_site = request.header(b"sec-fetch-site") == b"cross-site"
         same_site = b"None" if is_cross_site and is_secure else b"Strict"
         secure = b"; Secure" if is_secure else b""
@@ -95,7 +95,7 @@ class LeaseCookies:
 
 
 def came_by_tls(request: Request) -> bool:
-    """Whether the browser speaks TLS, to us or to a proxy that says so."""
+    """Whether the browser speaks TLS to a proxy, as this says, or as its page's origin does."""
     forwarded = request.header(b"x-forwarded-proto") or b""
     if forwarded.split(b",")[0].strip().lower() == b"https":
         return True

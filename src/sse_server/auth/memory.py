@@ -107,7 +107,7 @@ class Revocations:
 
     def has(self, grant: Grant) -> bool:
         """Whether `grant` was revoked."""
-        if grant.token_id is not None and grant.token_id in self._tokens:
+        if any(token_id in self._tokens for token_id in grant.token_ids):
             return True
         if grant.subject is None:
             return False

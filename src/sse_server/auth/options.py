@@ -100,7 +100,8 @@ class AuthOptions(Options):
     revoked_seconds: Annotated[float, Bounds(60, 315_360_000)] = 604_800.0
     """How long that is remembered. As long as the longest token lives: a week."""
     token_seconds: Annotated[float, Bounds(1, 86_400), RELOADABLE] = 60.0
-    """How long a token of `POST /token` can be used to open a stream."""
+    """How long a token of `POST /token` can be used to open a stream; not longer than
+    `query_seconds`."""
     state_file: str | None = None
     """Where the server keeps the secret that it signs its own tokens and cookies with, and what was
     revoked; it is made if it is not there. None: both are gone with the process, and who is to come

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx
@@ -46,17 +47,19 @@ class HttpAsking:
         self._options = options
         self._sessions = SessionCache()
         self._fetching: dict[KeySet, asyncio.Task[None]] = {}
-        self._asking: dict[bytes, asyncio.Task[Grant]] = {}
+        self._asking: dict[tuple[int, bytes], asyncio.Task[Grant]] = {}
+        self._forgotten = 0  # times: what was asked before that is not believed
         self._clients: dict[bool, httpx.AsyncClient] = {}  # by whether they are for this machine
 
     def reload(self, options: AuthOptions) -> None:
         """Other options, from now on."""
         self._options = options
-        self._sessions.clear()
+        self.forget_sessions()
 
     def forget_sessions(self) -> None:
-        """Ask anew for every session."""
+        """Ask anew for every session, also for those that are being asked about."""
         self._sessions.clear()
+        self._forgotten += 1
 
     async def close(self) -> None:
         """Ask nobody any more."""
@@ -84,14 +87,18 @@ class HttpAsking:
             Unauthorized, Forbidden: that it is none.
             Unavailable: nothing that can be understood, or nothing in time.
         """
-        key = session_of(request)
-        known = self._sessions.get(key, time.time())
-        if known is not None:
-            return known
-        if key not in self._asking:
-            self._keep(self._asking, key, self._ask_session(request, key))
-        # Whoever waits may go away; the others still want the answer.
-        return await asyncio.shield(self._asking[key])
+        session = session_of(request)
+        while True:
+            known = self._sessions.get(session, time.time())
+            if known is not None:
+                return known
+            key = (self._forgotten, session)
+            if key not in self._asking:
+                self._keep(self._asking, key, self._ask_session(request, key))
+            # Whoever waits may go away; the others still want the answer.
+            grant = await asyncio.shield(self._asking[key])
+            if key[0] == self._forgotten:
+                return grant
 
     def _keep(
         self, under_way: dict[K, asyncio.Task[T]], key: K, asking: Coroutine[None, None, T]
@@ -127,14 +134,12 @@ class HttpAsking:
         if problem is not None:
             logger.warning("keys stay as they are: %s: %s", _shown(address), problem)
 
-    async def _ask_session(self, request: Request, key: bytes) -> Grant:
+    async def _ask_session(self, request: Request, key: tuple[int, bytes]) -> Grant:
         forward = self._options.forward
-        assert forward.url is not None, "the guard asks only where there is somebody to ask"
-        headers = [
-            (name.decode(), value.decode("latin-1"))
-            for name, value in request.headers
-            if name in {b"cookie", b"authorization"}
-        ]
+        if forward.url is None:  # any more
+            raise _nobody_knows()
+        # As bytes: as text httpx takes nothing but ASCII.
+        headers = [field for field in request.headers if field[0] in {b"cookie", b"authorization"}]
         try:
             async with asyncio.timeout(forward.timeout_seconds):
                 status, body = await self._get(forward.url, headers)
@@ -156,7 +161,9 @@ class HttpAsking:
             raise _nobody_knows() from None
         if grant.ends_at <= now:
             raise Unauthorized("the application says that this session has ended: log in")
-        self._sessions.put(key, grant, now + forward.cache_seconds, forward.max_cached)
+        forgotten, session = key
+        if forgotten == self._forgotten:
+            self._sessions.put(session, grant, now + forward.cache_seconds, forward.max_cached)
         return grant
 
     def _client(self, address: str) -> httpx.AsyncClient:
@@ -166,13 +173,14 @@ class HttpAsking:
         if client is None:
             client = self._clients[is_here] = httpx.AsyncClient(
                 headers={"User-Agent": f"sse-server/{__version__}", "Accept": "application/json"},
+                cookies=_no_cookies(),
                 limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=20),
                 timeout=KEYS_TIMEOUT_SECONDS,
                 trust_env=not is_here,
             )
         return client
 
-    async def _get(self, address: str, headers: list[tuple[str, str]]) -> tuple[int, bytes]:
+    async def _get(self, address: str, headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
         """Status and body. Redirects are not followed: what is sent is for this address alone."""
         body = bytearray()
         async with self._client(address).stream("GET", address, headers=headers) as answer:
@@ -181,6 +189,11 @@ class HttpAsking:
                 if len(body) > MAX_ANSWER_BYTES:
                     raise httpx.DecodingError("the answer is too long")
         return answer.status_code, bytes(body)
+
+
+def _no_cookies() -> CookieJar:
+    """A jar that keeps none: what an answer sets is for whose session was asked about."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 def _shown(address: str) -> str:
