@@ -41,6 +41,7 @@ class Server:
     ) -> None:
         self.subject = subject
         self.address = ("127.0.0.1", port)
+        self.http2_address = ("127.0.0.1", port + (subject.http2_after or 0))
         self._process = process
         self._output = output
 
@@ -128,7 +129,7 @@ def run(subject: Subject, cores: frozenset[int]) -> Iterator[Server]:
     Raises:
         RuntimeError: it ended at once or does not listen; with the last lines it wrote.
     """
-    port = _free_port()
+    port = _free_port(subject.http2_after or 0)
     with tempfile.TemporaryDirectory(prefix="bench-") as name, tempfile.TemporaryFile() as output:
         command = subject.command(port, Path(name))
         with _pinned(cores):  # inherited, so that every thread of the server has it
@@ -195,8 +196,14 @@ def _pinned(cores: frozenset[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+def _free_port(after: int) -> int:
+    """A port that is free, as is the one so many after it."""
+    while True:
+        with socket.socket() as sock, socket.socket() as other:
+            sock.bind(("127.0.0.1", 0))
+            port: int = sock.getsockname()[1]
+            if not after:
+                return port
+            with contextlib.suppress(OSError, OverflowError):
+                other.bind(("127.0.0.1", port + after))
+                return port

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.load.crowd import Crowd
 from bench.load.descriptors import max_descriptors
+from bench.load.frames import connection_start
 from bench.load.histogram import Histogram
 from bench.load.messages import Open
 from bench.load.publisher import Publisher
@@ -36,6 +37,8 @@ class Size:
     replayed_events: int = 100
     stalled_readers: int = 100
     """In the scenario slow-readers; 150 events of 64 KiB are more than their sockets hold."""
+    streams_a_connection: int = 100
+    """Over HTTP/2, in the scenarios that have many."""
     large_events: int = 150
     large_event_bytes: int = 65_536
     aborted_streams: int = 2_000
@@ -52,6 +55,11 @@ class Size:
         """Subscribers of the scenario that compares many with few."""
         most = max_descriptors() - _SPARE_DESCRIPTORS
         return min(self.many_subscribers, 19 * self.few, most)
+
+    @property
+    def connections(self) -> int:
+        """Connections of HTTP/2 that together have as many streams as there are subscribers."""
+        return max(1, self.subscribers // self.streams_a_connection)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,6 +135,20 @@ class Trial:
             count=count,
             stalls=stalls,
             receive_bytes=receive_bytes,
+        )
+        self.crowd.open(command)
+
+    def subscribe_multiplexed(
+        self, connections: int, streams: int, *, short_head: bool = False
+    ) -> None:
+        """Open connections of HTTP/2 with so many streams each; wait until all stand."""
+        server = self.server
+        request = server.subject.subscribe_request(self.channel)
+        command = Open(
+            address=server.http2_address,
+            request=connection_start(request, streams, short_head=short_head),
+            count=connections,
+            multiplexed=streams,
         )
         self.crowd.open(command)
 

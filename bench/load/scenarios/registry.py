@@ -33,12 +33,18 @@ class Scenario:
     """Whether it is only for servers that keep events."""
     drains: bool = False
     """Whether it is only for servers that end their streams themselves."""
+    http2: bool = False
+    """Whether it is only for servers that speak HTTP/2 in clear."""
     part: Part = Part.BENCH
     targets: tuple[Target, ...] = ()
 
     def suits(self, subject: Subject) -> bool:
         """Whether there is anything to measure."""
-        return not ((self.replays and not subject.replays) or (self.drains and not subject.drains))
+        return not (
+            (self.replays and not subject.replays)
+            or (self.drains and not subject.drains)
+            or (self.http2 and subject.http2_after is None)
+        )
 
 
 SCENARIOS: dict[str, Scenario] = {}
@@ -51,6 +57,7 @@ def scenario(
     *shown: str,
     replays: bool = False,
     drains: bool = False,
+    http2: bool = False,
     part: Part = Part.BENCH,
     targets: tuple[Target, ...] = (),
 ) -> Callable[[Callable[[Trial], None]], Callable[[Trial], None]]:
@@ -64,6 +71,7 @@ def scenario(
             run=run,
             replays=replays,
             drains=drains,
+            http2=http2,
             part=part,
             targets=targets,
         )

@@ -16,6 +16,7 @@ class SseServer:
     replays = True
     batches = True
     drains = True
+    http2_after: int | None = 0
     stall_timeout_seconds: float | None = 30.0
 
     def missing(self) -> str | None:
