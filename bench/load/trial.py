@@ -11,7 +11,8 @@ from bench.load.frames import connection_start
 from bench.load.histogram import Histogram
 from bench.load.messages import Open
 from bench.load.publisher import Publisher
-from bench.load.server import Cost, Server
+from bench.load.server import Cost, Server, run
+from bench.load.subjects.base import Subject
 
 Figures = dict[str, float]
 
@@ -39,6 +40,9 @@ class Size:
     """In the scenario slow-readers; 150 events of 64 KiB are more than their sockets hold."""
     streams_a_connection: int = 100
     """Over HTTP/2, in the scenarios that have many."""
+    kept_events: int = 1_000_000
+    """In a file, in the scenario stored-replay."""
+    replayed_of_kept: int = 100_000
     large_events: int = 150
     large_event_bytes: int = 65_536
     aborted_streams: int = 2_000
@@ -172,6 +176,22 @@ class Trial:
         self._parts += 1
         self.channel = f"bench{self._parts}"
         self.settled_cost()
+
+    @contextlib.contextmanager
+    def server_beside(self, subject: Subject) -> Iterator[Server]:
+        """Another server on the same core: while one works, the other does nothing."""
+        with run(subject, self.server.cores) as other:
+            yield other
+
+    @contextlib.contextmanager
+    def moved_to(self, subject: Subject) -> Iterator[None]:
+        """A part of the trial with another server; what comes after is with the first again."""
+        self.begin_part()
+        first = self.server
+        with self.server_beside(subject) as self.server:
+            yield
+            self.begin_part()
+        self.server = first
 
     def wait(self, number: int) -> None:
         """Wait until every subscriber has the events up to a number.

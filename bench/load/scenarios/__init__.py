@@ -5,6 +5,7 @@ from bench.load.scenarios import delivery  # isort: skip
 from bench.load.scenarios import channels  # isort: skip
 from bench.load.scenarios import multiplexing  # isort: skip
 from bench.load.scenarios import publishing  # isort: skip
+from bench.load.scenarios import stored  # isort: skip
 from bench.load.scenarios import hardship  # isort: skip
 from bench.load.scenarios.registry import SCENARIOS, Part, Scenario
 
@@ -17,5 +18,6 @@ __all__ = [
     "hardship",
     "multiplexing",
     "publishing",
+    "stored",
     "streams",
 ]

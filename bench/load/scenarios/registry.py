@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from bench.load.subjects.base import Subject
-from bench.load.target import Target
+from bench.load.target import OURS, Target
 from bench.load.trial import Trial
 
 
@@ -35,6 +35,8 @@ class Scenario:
     """Whether it is only for servers that end their streams themselves."""
     http2: bool = False
     """Whether it is only for servers that speak HTTP/2 in clear."""
+    own: bool = False
+    """Whether it is only for sse_server."""
     part: Part = Part.BENCH
     targets: tuple[Target, ...] = ()
 
@@ -44,6 +46,7 @@ class Scenario:
             (self.replays and not subject.replays)
             or (self.drains and not subject.drains)
             or (self.http2 and subject.http2_after is None)
+            or (self.own and subject.name != OURS)
         )
 
 
@@ -58,6 +61,7 @@ def scenario(
     replays: bool = False,
     drains: bool = False,
     http2: bool = False,
+    own: bool = False,
     part: Part = Part.BENCH,
     targets: tuple[Target, ...] = (),
 ) -> Callable[[Callable[[Trial], None]], Callable[[Trial], None]]:
@@ -72,6 +76,7 @@ def scenario(
             replays=replays,
             drains=drains,
             http2=http2,
+            own=own,
             part=part,
             targets=targets,
         )
