@@ -72,6 +72,26 @@ def test_a_token_that_is_not_for_one_stream_has_a_lease_for_each() -> None:
         world.admit(many(), cookie=second.cookie)
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_page_that_opens_two_streams_at_once_gets_both_back(*, restarts: bool) -> None:
+    """Neither request had a cookie yet, and a browser keeps what comes with both answers."""
+    world = World()
+    text = many()
+    streams = [world.open(text) for _ in range(2)]
+    kept = dict((one.cookie or b"").split(b"=", 1) for one in streams)
+    cookie = b"; ".join(b"%b=%b" % pair for pair in kept.items())
+    world.now += 100
+    if restarts:
+        world = world.restarted()
+    else:
+        for one in streams:
+            one.cut()
+    for _ in range(2):
+        world.open(text, cookie=cookie)
+    with pytest.raises(StillOpen):
+        world.admit(text, cookie=cookie)
+
+
 def test_two_browsers_with_one_token_do_not_come_back_as_one_another() -> None:
     world = World()
     first, second = world.open(many()), world.open(many())

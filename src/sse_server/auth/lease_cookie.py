@@ -15,12 +15,13 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sse_server.auth.credentials import cookie_value
+from sse_server.auth.credentials import cookies
 
 if TYPE_CHECKING:
     from sse_server.http.request import Request
 
 _HOLDER_BYTES = 12
+_NAMED_BY = 4  # characters of a holder's name in that of its cookie
 _VALUE = re.compile(
     rb"([A-Za-z0-9_-]{16})\.([0-9]{1,12})\.([0-9]{1,12})\.([0-9]{1,6})\.([A-Za-z0-9_-]{43})"
 )
@@ -63,15 +64,21 @@ class LeaseCookies:
         """The same browser, with a grant that ends at another time."""
         return replace(holder, ends_at=int(ends_at))
 
-    def read(self, request: Request, token: bytes) -> Holder | None:
-        """Who comes back with `token` (its digest); None: nobody can tell."""
-        value = cookie_value(request, _name(token))
-        match = None if value is None else _VALUE.fullmatch(value)
-        if match is None:
-            return None
-        name, since, ends_at, streams, signature = match.groups()
-        holder = Holder(name, int(since), int(ends_at), int(streams))
-        return holder if hmac.compare_digest(signature, self._signature(holder, token)) else None
+    def read(self, request: Request, token: bytes) -> list[Holder]:
+        """Who comes back with `token` (its digest); nobody where nobody can tell.
+
+        It may be more than one: a page that opens two streams at once gets a cookie with each.
+        """
+        prefix = _prefix(token)
+        holders = []
+        for name, value in cookies(request):
+            match = _VALUE.fullmatch(value) if name.startswith(prefix) else None
+            if match is not None:
+                of, since, ends_at, streams, signature = match.groups()
+                holder = Holder(of, int(since), int(ends_at), int(streams))
+                if hmac.compare_digest(signature, self._signature(holder, token)):
+                    holders.append(holder)
+        return holders
 
     def field(self, request: Request, token: bytes, holder: Holder, now: float) -> bytes:
         """What Set-Cookie says, in the answer to `request`.
@@ -87,7 +94,7 @@ class LeaseCookies:
         same_site = b"None" if is_cross_site and is_secure else b"Strict"
         secure = b"; Secure" if is_secure else b""
         facts = b"Max-Age=%d; Path=/; HttpOnly; SameSite=%b%b" % (age, same_site, secure)
-        return b"%b=%b; %b" % (_name(token), value, facts)
+        return b"%b%b=%b; %b" % (_prefix(token), holder.name[:_NAMED_BY], value, facts)
 
     def _signature(self, holder: Holder, token: bytes) -> bytes:
         signed = b"%b.%b" % (token, _facts(holder))
@@ -102,9 +109,9 @@ def came_by_tls(request: Request) -> bool:
     return (request.header(b"origin") or b"").startswith(b"https://")
 
 
-def _name(token: bytes) -> bytes:
-    """One for each token: a browser may have many streams."""
-    return b"sse-lease-" + token[:6].hex().encode()
+def _prefix(token: bytes) -> bytes:
+    """How cookies of one token are called: a browser may have streams of many."""
+    return b"sse-lease-%b-" % token[:6].hex().encode()
 
 
 def _facts(holder: Holder) -> bytes:
