@@ -6,6 +6,7 @@ import pytest
 
 from sse_server import AuthOptions, Resume
 from sse_server.auth.door import StillOpen
+from sse_server.auth.lease_cookie import MOST_COOKIES
 from sse_server.errors import NotGranted, Unauthorized, Unavailable
 from sse_server.wire.flow import CloseReason
 from tests.auth.makers import HS256, token
@@ -514,3 +515,24 @@ def test_the_cookie_is_for_its_client_alone(
     name, _, facts = field.partition(b"; ")
     assert name.startswith(b"sse-lease-")
     assert facts == b"Max-Age=900; Path=/; " + expected
+
+
+def test_a_browser_has_a_bounded_number_of_cookies() -> None:
+    """Each page that it opens has a token of its own, and all of the site gets the cookies."""
+    world = World()
+    jar: dict[bytes, bytes] = {}
+    for number in range(MOST_COOKIES + 5):
+        world.now += 1
+        cookie = b"; ".join(b"%b=%b" % pair for pair in jar.items())
+        text = token(world.now, 60, subscribe=["a"], jti=f"{number}")
+        for name, field in world.admit(text, cookie=cookie).headers:
+            assert name == b"set-cookie"
+            kept, _, facts = field.partition(b"; ")
+            name_of, _, value = kept.partition(b"=")
+            if facts.startswith(b"Max-Age=0;"):
+                assert name_of == next(iter(jar))  # the oldest
+                del jar[name_of]
+            else:
+                jar[name_of] = value
+        assert len(jar) <= MOST_COOKIES
+    assert len(jar) == MOST_COOKIES

@@ -197,8 +197,7 @@ class Door:
             self._used.use(token.single_id, token.expires_at + token.leeway, now)
         if not self._leases.add(lease, now):
             return self.let_in(lease.grant)
-        field = cookies.field(request, token.digest, owner, now)
-        return self._admission(lease, ((b"set-cookie", field),))
+        return self._admission(lease, cookies.fields(request, token.digest, owner, now))
 
     def _come_in(self, lease: Lease, channels: Sequence[str], now: float) -> Admission:
         """Come back to what an earlier run has opened."""

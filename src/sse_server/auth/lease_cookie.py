@@ -18,9 +18,13 @@ from typing import TYPE_CHECKING
 from sse_server.auth.credentials import cookies
 
 if TYPE_CHECKING:
-    from sse_server.http.request import Request
+    from sse_server.http.request import Headers, Request
 
 _HOLDER_BYTES = 12
+MOST_COOKIES = 20
+"""Of one browser. With every page that is opened there is one more, of 110 bytes, and many servers
+refuse requests whose cookies have more than 8 KB: not us alone, but all of this site."""
+_COMMON = b"sse-lease-"
 _NAMED_BY = 4  # characters of a holder's name in that of its cookie
 _VALUE = re.compile(
     rb"([A-Za-z0-9_-]{16})\.([0-9]{1,12})\.([0-9]{1,12})\.([0-9]{1,6})\.([A-Za-z0-9_-]{43})"
@@ -80,6 +84,25 @@ class LeaseCookies:
                     holders.append(holder)
         return holders
 
+    def fields(self, request: Request, token: bytes, holder: Holder, now: float) -> Headers:
+        """What is sent with a new one: it, and the ends of those that were there for longest.
+
+        Nobody has signed when these were made, for us; but they are the browser's own.
+        """
+        own = _prefix(token) + holder.name[:_NAMED_BY]
+        others = [
+            (int(match[2]), name)
+            for name, value in cookies(request)
+            if name.startswith(_COMMON) and name != own and (match := _VALUE.fullmatch(value))
+        ]
+        others.sort()
+        oldest = others[: max(0, len(others) + 1 - MOST_COOKIES)]
+        ended = self._attributes(request, 0)
+        return (
+            (b"set-cookie", self.field(request, token, holder, now)),
+            *((b"set-cookie", b"%b=; %b" % (name, ended)) for _, name in oldest),
+        )
+
     def field(self, request: Request, token: bytes, holder: Holder, now: float) -> bytes:
         """What Set-Cookie says, in the answer to `request`.
 
@@ -87,14 +110,16 @@ class LeaseCookies:
         uses this one over TLS. Its path is that of the whole site, since nobody here knows where a
         proxy has put us, and it is to be renewed from another address than the stream's.
         """
-        age = max(0, int(holder.ends_at - now))
         value = b"%b.%b" % (_facts(holder), self._signature(holder, token))
+        facts = self._attributes(request, max(0, int(holder.ends_at - now)))
+        return b"%b%b=%b; %b" % (_prefix(token), holder.name[:_NAMED_BY], value, facts)
+
+    def _attributes(self, request: Request, age: int) -> bytes:
         is_secure = self._speaks_tls or came_by_tls(request)
         is_cross_site = request.header(b"sec-fetch-site") == b"cross-site"
         same_site = b"None" if is_cross_site and is_secure else b"Strict"
         secure = b"; Secure" if is_secure else b""
-        facts = b"Max-Age=%d; Path=/; HttpOnly; SameSite=%b%b" % (age, same_site, secure)
-        return b"%b%b=%b; %b" % (_prefix(token), holder.name[:_NAMED_BY], value, facts)
+        return b"Max-Age=%d; Path=/; HttpOnly; SameSite=%b%b" % (age, same_site, secure)
 
     def _signature(self, holder: Holder, token: bytes) -> bytes:
         signed = b"%b.%b" % (token, _facts(holder))
@@ -111,7 +136,7 @@ def came_by_tls(request: Request) -> bool:
 
 def _prefix(token: bytes) -> bytes:
     """How cookies of one token are called: a browser may have streams of many."""
-    return b"sse-lease-%b-" % token[:6].hex().encode()
+    return b"%b%b-" % (_COMMON, token[:6].hex().encode())
 
 
 def _facts(holder: Holder) -> bytes:
