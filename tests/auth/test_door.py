@@ -6,8 +6,9 @@ import pytest
 
 from sse_server import AuthOptions, Resume
 from sse_server.auth.door import StillOpen
-from sse_server.auth.lease_cookie import MOST_COOKIES
+from sse_server.auth.lease_cookie import MOST_COOKIES, LeaseCookies
 from sse_server.errors import NotGranted, Unauthorized, Unavailable
+from sse_server.http.request import Request
 from sse_server.wire.flow import CloseReason
 from tests.auth.makers import HS256, token
 from tests.auth.test_tokens import verified
@@ -536,3 +537,10 @@ def test_a_browser_has_a_bounded_number_of_cookies() -> None:
                 jar[name_of] = value
         assert len(jar) <= MOST_COOKIES
     assert len(jar) == MOST_COOKIES
+
+
+def test_the_cookie_is_for_tls_where_we_speak_it() -> None:
+    cookies = LeaseCookies(b"s" * 32, is_tls=True)
+    request = Request(b"GET", b"/events/a")
+    field = cookies.field(request, b"t" * 16, cookies.new(START, START + 900), START)
+    assert field.endswith(b"; Secure")

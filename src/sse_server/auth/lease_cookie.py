@@ -48,12 +48,12 @@ class Holder:
 class LeaseCookies:
     """Makes and reads them."""
 
-    __slots__ = ("_secret", "_speaks_tls")
+    __slots__ = ("_is_tls", "_secret")
 
-    def __init__(self, secret: bytes, *, speaks_tls: bool = False) -> None:
-        """`secret` is for this purpose alone; `speaks_tls`: we do, whatever requests say."""
+    def __init__(self, secret: bytes, *, is_tls: bool = False) -> None:
+        """`secret` is for this purpose alone. `is_tls`: we speak TLS ourselves."""
         self._secret = secret
-        self._speaks_tls = speaks_tls
+        self._is_tls = is_tls
 
     def new(self, now: float, ends_at: float) -> Holder:
         """A browser that comes for the first time."""
@@ -115,7 +115,7 @@ class LeaseCookies:
         return b"%b%b=%b; %b" % (_prefix(token), holder.name[:_NAMED_BY], value, facts)
 
     def _attributes(self, request: Request, age: int) -> bytes:
-        is_secure = self._speaks_tls or came_by_tls(request)
+        is_secure = self._is_tls or came_by_tls(request)
         is_cross_site = request.header(b"sec-fetch-site") == b"cross-site"
         same_site = b"None" if is_cross_site and is_secure else b"Strict"
         secure = b"; Secure" if is_secure else b""

@@ -66,5 +66,5 @@ def activity(subscriber: Subscriber) -> Activity:
         now - min(waiting, default=now),
         frames,
         size,
-        subscriber.sink.unsent,
+        max(0, subscriber.sink.unsent),
     )

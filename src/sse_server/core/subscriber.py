@@ -149,7 +149,13 @@ class Subscriber:
             self.sink.end(reason, last)
 
     def finish(self, farewell: bytes) -> None:
-        """End the stream with `farewell`, framed already, as soon as it has everything."""
+        """End the stream with `farewell`, framed already, as soon as it has everything.
+
+        At once where what it lacks is kept by an engine: the next server has that, too.
+        """
+        if self.inquiry is not None:
+            self.close(CloseReason.DRAINED, farewell)
+            return
         self.farewell = farewell
         if self.lane is not None:
             self.leave_lane()

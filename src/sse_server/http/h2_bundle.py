@@ -58,16 +58,21 @@ class StreamBundle:
     def write(self, data: bytes) -> None:
         """Send the same on every stream."""
         flow = self._flow
+        h2 = flow.h2
+        ids = self._ids
         size = len(data)
         total = self.total + size
-        all_bytes = size * len(self._ids)
-        if all_bytes <= flow.window and all_bytes <= _MAX_WRITE_BYTES and flow.is_free:
+        window = h2.outbound_flow_control_window
+        all_bytes = size * len(ids)
+        # Attributes and not properties: for a stream alone this is half of what we add to a write.
+        waits = flow.line or flow.asked or flow.paused or all_bytes > window
+        if not waits and all_bytes <= _MAX_WRITE_BYTES:
             if total > self.floor:
                 self.floor = min([stream.h2.limit for stream in self.streams])
             if total <= self.floor:
                 self.total = total
-                flow.window -= all_bytes
-                flow.data_frames += len(self._ids) * (1 + size // MAX_FRAME_BYTES)
-                flow.send(shared_data_frames(self._ids, data))
+                h2.outbound_flow_control_window = window - all_bytes
+                flow.data_frames += len(ids) * (1 + size // MAX_FRAME_BYTES)
+                flow.send(shared_data_frames(ids, data))
                 return
         flow.hold(self.streams.copy(), data)

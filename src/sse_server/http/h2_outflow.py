@@ -44,7 +44,9 @@ class Outflow:
         self.data_frames = 0  # sent, ever
         self.streams: dict[int, Http2Stream] = {}
         self.line: OrderedDict[Http2Stream, None] = OrderedDict()
-        self.asked: set[Http2Stream] = set()  # their subscribers write next, or have all there is
+        self.asked: dict[
+            Http2Stream, None
+        ] = {}  # their subscribers write next, or have all there is
         self.paused = False  # the transport is full
         self.sent = 0  # bytes of DATA, counted only while some wait
         self.answer_bytes = 0  # of answers that are not event streams, what could not be sent yet
@@ -125,7 +127,7 @@ class Outflow:
 
     def stands(self, stream: Http2Stream) -> None:
         """Its subscriber has all there is."""
-        self.asked.discard(stream)
+        self.asked.pop(stream, None)
         if self.line:
             self.serve()
 
@@ -174,7 +176,7 @@ class Outflow:
         own = stream.h2.outbound_flow_control_window
         if own <= 0:
             self.line.pop(stream)  # shut: nobody waits for it
-            self.asked.discard(stream)
+            self.asked.pop(stream, None)
             return
         size = min(own, self.window, stream.turn_left, len(stream.rest) - stream.at)
         data = stream.take(size)
@@ -196,7 +198,7 @@ class Outflow:
 
     def _turn_is_over(self, stream: Http2Stream) -> None:
         stream.turn_left = self.turn_bytes
-        if len(self.line) > 1 or self.asked - {stream}:
+        if len(self.line) > 1 or len(self.asked) > (stream in self.asked):
             self.line.move_to_end(stream)
             if stream in self.asked:
                 stream.pause()
@@ -208,7 +210,7 @@ class Outflow:
         if self.asked and (len(self.asked) + 1) * self.turn_bytes > self.window:
             return False
         self.line.pop(stream)
-        self.asked.add(stream)
+        self.asked[stream] = None
         stream.paused = False
         if stream.source is not None:
             stream.source.resume()

@@ -153,7 +153,7 @@ class Http2Stream:
         """Have its subscriber wait."""
         if not self.paused:
             self.paused = True
-            self.flow.asked.discard(self)
+            self.flow.asked.pop(self, None)
             if self.source is not None:
                 self.source.pause()
                 self.flow.carrier.paused(self.source)
