@@ -1,12 +1,15 @@
 """Sessions that an application knows."""
 
+import gzip
 import re
 import threading
 import time
 
 import pytest
 
+from sse_server import AuthOptions, ConfigurationError, ForwardOptions
 from tests.auth.application import Application
+from tests.auth.makers import HS256
 from tests.auth.test_server import (
     FORBIDDEN,
     NOT_GRANTED,
@@ -16,7 +19,7 @@ from tests.auth.test_server import (
     error,
     let_time_pass,
 )
-from tests.outbound.conftest import APP, StartForward
+from tests.outbound.conftest import APP, StartAuth, StartForward
 from tests.running_server import RunningServer, wait_until
 
 UNAVAILABLE = (503, "unavailable")
@@ -57,6 +60,41 @@ def test_authorization_is_asked_about_as_it_is(
         answer = ask(running, "/channels/news:1/events", f"Authorization: {field}\r\n")
         assert answer.status == 200
     assert ask(running, "/events/a", bearer("opaque"), "x").status == 200  # needs no Origin
+
+
+def test_authorization_of_another_kind_is_asked_about_beside_keys(
+    start: StartAuth, application: Application
+) -> None:
+    application.sessions["Basic c2V2ZW4="] = {"channels": {"subscribe": ["a"]}}
+    url = f"{application.url}/auth"
+    running = start(AuthOptions(keys=(HS256,), forward=ForwardOptions(url=url)))
+    assert ask(running, "/channels/a/events", "Authorization: Basic c2V2ZW4=\r\n").status == 200
+    assert error(ask(running, "/channels/a/events", bearer("opaque"))) == UNAUTHORIZED
+    assert len(application.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1", "http://127.0.0.1:99999/", "http://127.0.0.1:0/", "http:///auth", "ftp://a/"],
+)
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="can be asked"):
+        ForwardOptions(url=url)
+    with pytest.raises(ConfigurationError, match="https"):
+        AuthOptions(keys=(f"ES256 jwks:{url}",))
+
+
+def test_an_address_that_nobody_can_look_up(start: StartAuth) -> None:
+    running = start(AuthOptions(forward=ForwardOptions(url="http://xn--/auth")))
+    assert error(ask(running, "/channels/a/events", COOKIE)) == UNAVAILABLE
+
+
+def test_a_compressed_answer_is_not_taken(running: RunningServer, application: Application) -> None:
+    """Some KB of it may be some GB."""
+    application.encoding = "gzip"
+    application.body = gzip.compress(b"{}")
+    assert error(ask(running, "/channels/news:1/events", COOKIE)) == UNAVAILABLE
+    assert application.asked[0][1]["accept-encoding"] == "identity"
 
 
 def test_nobody_gets_the_session_that_another_s_answer_has_set(

@@ -158,7 +158,7 @@ class Guard:
         try:
             return credential(request, self._cookie)
         except Unauthorized:
-            if self.ring or self._options.forward.url is None:
+            if self._options.forward.url is None:
                 raise
             return None  # the application may know what to make of it
 
