@@ -14,6 +14,7 @@ from collections import Counter
 from math import inf
 from typing import TYPE_CHECKING
 
+from sse_server.auth.api_keys import ApiKeys
 from sse_server.auth.door import Door, Log
 from sse_server.auth.guard import Access, Guard
 from sse_server.auth.keys import InvalidKey
@@ -165,6 +166,7 @@ class _Keeper:
         self._revocations.restore(self._state.tokens, self._state.subjects)
         self._cookies = LeaseCookies(derived(self._state.secret, b"lease"), is_tls=is_tls)
         self._asking: HttpAsking = HttpAsking(options)
+        self._api_keys = ApiKeys(())
         self._mint: Mint | None = None
         self._ring: KeyRing | None = None
         self.streams = OpenStreams(self._leases, lambda: hub.newest, time.time)
@@ -202,6 +204,10 @@ class _Keeper:
         self._mint = mint
         self._ring = guard.ring
         self.guard = guard
+        gone = self._api_keys.without(guard.api_keys)
+        self._api_keys = guard.api_keys
+        if gone:
+            self.streams.revoke(self.streams.of_keys(gone))
         self._fetch_old_keys()
 
     def tick(self) -> None:
