@@ -1,6 +1,7 @@
 """Sessions that an application knows."""
 
 import gzip
+import logging
 import re
 import threading
 import time
@@ -9,7 +10,7 @@ import pytest
 
 from sse_server import AuthOptions, ConfigurationError, ForwardOptions
 from tests.auth.application import Application
-from tests.auth.makers import HS256
+from tests.auth.makers import HS256, jwk
 from tests.auth.test_server import (
     FORBIDDEN,
     NOT_GRANTED,
@@ -82,6 +83,32 @@ def test_what_is_no_address(url: str) -> None:
         ForwardOptions(url=url)
     with pytest.raises(ConfigurationError, match="https"):
         AuthOptions(keys=(f"ES256 jwks:{url}",))
+
+
+def test_an_address_with_a_user_would_be_that_user_s_session() -> None:
+    with pytest.raises(ConfigurationError, match="has a user") as caught:
+        ForwardOptions(url="http://me:hunter2@app.example/auth")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_address_that_is_asked_is_in_no_log(
+    start: StartAuth, application: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in ours nor, where all that libraries say is logged, in httpx's."""
+    caplog.set_level(logging.INFO)
+    application.keys = [jwk("EC")]
+    url = application.url.replace("//", "//me:hunter2@")
+    keys = (f"ES256 jwks:{url}/jwks.json?key=hunter3",)
+    forward = ForwardOptions(url=f"{application.url}/auth?key=hunter3")
+    running = start(AuthOptions(keys=keys, forward=forward))
+    assert error(ask(running, "/channels/a/events", COOKIE)) == UNAUTHORIZED
+    wait_until(lambda: len(application.asked) == 2, "both are asked")
+    asked = dict(application.asked)
+    assert asked.keys() == {"/jwks.json?key=hunter3", "/auth?key=hunter3"}
+    assert asked["/jwks.json?key=hunter3"]["authorization"].startswith("Basic ")
+    assert "authorization" not in asked["/auth?key=hunter3"]
+    assert "HTTP Request: GET" in caplog.text
+    assert "hunter" not in caplog.text
 
 
 def test_an_address_that_nobody_can_look_up(start: StartAuth) -> None:

@@ -45,11 +45,19 @@ class ForwardOptions(Options):
             ConfigurationError: it is none.
         """
         Options.__post_init__(self)
-        if self.url is not None and asked_host(self.url) is None:
+        if self.url is None:
+            return
+        if asked_host(self.url) is None:
             raise ConfigurationError(
                 setting="ForwardOptions.url",
                 problem="this is no address that can be asked",
                 mend="write for example http://127.0.0.1:3000/sse-auth",
+            )
+        if "@" in self.url.partition("://")[2].partition("/")[0]:
+            raise ConfigurationError(
+                setting="ForwardOptions.url",
+                problem="the address has a user, who would be asked about in place of who asks",
+                mend="leave it out: Authorization is sent as the request has it",
             )
 
 

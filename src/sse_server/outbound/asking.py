@@ -189,7 +189,15 @@ class HttpAsking:
     async def _get(self, address: str, headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
         """Status and body. Redirects are not followed: what is sent is for this address alone."""
         body = bytearray()
-        async with self._client(address).stream("GET", address, headers=headers) as answer:
+        url = httpx.URL(address)
+        # httpx logs the address of each question: what may be secret in it is sent beside it.
+        bare = url.copy_with(userinfo=b"", query=None, fragment=None)
+        auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
+        target = {"target": url.raw_path}
+        client = self._client(address)
+        async with client.stream(
+            "GET", bare, headers=headers, auth=auth, extensions=target
+        ) as answer:
             async for chunk in answer.aiter_raw():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
