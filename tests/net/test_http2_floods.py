@@ -1,6 +1,7 @@
 """Floods over HTTP/2: each ends its connection, is told why, and is counted by its kind."""
 
 import contextlib
+import logging
 import socket
 import time
 from collections.abc import Callable
@@ -9,17 +10,20 @@ import pytest
 from h2.errors import ErrorCodes
 
 from sse_server.http.h2_frames import (
+    ACK,
     CONTINUATION,
     DATA,
     END_HEADERS,
     END_STREAM,
     GOAWAY,
     HEADERS,
+    PADDED,
     PREFACE,
     PRIORITY,
     RST_STREAM,
     SETTINGS,
     frame,
+    goaway,
     ping,
     window_update,
 )
@@ -47,6 +51,11 @@ def made_resets(count: int) -> bytes:
     return b"".join(head(n, b"\x82\x86\x84\x00\x05Upper\x01x") for n in range(count))
 
 
+def head_of_many_fields(number: int) -> bytes:
+    """One byte for each of 1,600 empty cookies."""
+    return head(number, GET + b"\xa0" * 1_600)
+
+
 FLOODS = {
     "resets": rapid_resets(10_000),
     "resets made": made_resets(2_000),
@@ -58,12 +67,45 @@ FLOODS = {
     "unknown-frames": frame(99, 0, 0) * 20_000,
     "empty-data": head(0, POST, 0) + frame(DATA, 0, 1) * 10_000,
     "window-updates": head(0) + window_update(0, 1) * 20_000,
+    "resets made by DATA": b"".join(
+        head(n) + frame(DATA, 0, 2 * n + 1, b"x") for n in range(3_000)
+    ),
+    "resets made by windows": b"".join(
+        head(n) + window_update(2 * n + 1, 2**31 - 1) for n in range(3_000)
+    ),
+    "resets made by trailers": b"".join(
+        head(n, POST, 0) + head(n, b"\x00\x01a\x01b", 0) for n in range(3_000)
+    ),
+    "resets made by heads": b"".join(map(head_of_many_fields, range(100))),
+    "settings acknowledged": frame(SETTINGS, ACK, 0) * 10_000,
+    "settings that open windows": b"".join(map(head, range(200)))
+    + b"".join(frame(SETTINGS, 0, 0, b"\0\4\0\1\0" + bytes((n & 1,))) for n in range(10_000)),
+    "pings acknowledged": ping(b"12345678", ack=True) * 10_000,
+    "goaways": goaway(0) * 10_000,
+    "empty-data with padding": head(0, POST, 0)
+    + frame(DATA, PADDED, 1, b"\x0f" + b"\0" * 15) * 10_000,
+    "window-updates of streams": b"".join(map(head, range(200)))
+    + b"".join(window_update(2 * (n % 200) + 1, 1) for n in range(20_000)),
+    "late-frames": head(0, POST + b"\x00\x05Upper\x01x", 0) + frame(DATA, 0, 1, b"x") * 10_000,
+    "refused-streams": b"".join(map(head, range(10_000))),
+    "enhance-your-calm by a bomb": head(
+        0, GET + b"\x40\x01a\x7f\x80\x1e" + b"x" * 3_967 + b"\xbe" * 9_000
+    ),
     "continuations": frame(HEADERS, 0, 1, GET) + frame(CONTINUATION, 0, 1, b"") * 10_000,
 }
 
 
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Asked for before the server: whoever listens is looked for once a second."""
+    caplog.set_level(logging.INFO, "sse_server")
+    return caplog
+
+
 @pytest.mark.parametrize("name", FLOODS)
-def test_a_flood_is_ended_told_and_counted(running: RunningServer, name: str) -> None:
+def test_a_flood_is_ended_told_counted_and_logged_once(
+    logged: pytest.LogCaptureFixture, running: RunningServer, name: str
+) -> None:
     kind = name.partition(" ")[0]
     reader = running.subscriber("/events/calm")
     client = running.client()
@@ -86,6 +128,8 @@ def test_a_flood_is_ended_told_and_counted(running: RunningServer, name: str) ->
     wait_until(lambda: running.server.hub.subscribers == 1, "its streams are gone")
     running.publish("calm", "undisturbed")
     assert reader.read_events(1) == ["undisturbed"]
+    lines = [line for line in logged.records if line.message == "connection broken off"]
+    assert [line.__dict__["kind"] for line in lines] == [kind]
 
 
 Act = Callable[[Http2Client], None]

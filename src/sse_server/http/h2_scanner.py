@@ -22,6 +22,7 @@ from sse_server.http.h2_frames import (
     GOAWAY,
     HEADERS,
     MAX_FRAME_BYTES,
+    PADDED,
     PING,
     PREFACE,
     PRIORITY,
@@ -38,7 +39,7 @@ MAX_SETTINGS = 32
 """Of one frame. There are 8 that anybody has defined; h2 remembers each one it is told."""
 
 _FRAMES_PER_TURN = 512  # about 10 ms of h2's time, when there is a body in small pieces
-_BUDGETED = frozenset((SETTINGS, PING, PRIORITY, UNKNOWN))
+_BUDGETED = frozenset((SETTINGS, PING, PRIORITY, GOAWAY, UNKNOWN))
 _HEADER = struct.Struct(">HBBBL")
 _STREAM_BITS = 0x7FFF_FFFF
 _PING_BYTES = 8
@@ -118,7 +119,7 @@ class FrameScanner:
             behind = at + FRAME_HEADER_BYTES + size
             if behind > end:
                 break
-            self._count(kind, flags, size, now)
+            self._count(kind, flags, at, size, now)
             if not self._block and self._deals_with(
                 kind, flags, stream_id & _STREAM_BITS, at, size
             ):
@@ -134,27 +135,34 @@ class FrameScanner:
         self.has_more = most_heads <= 0 or left <= 0
         return b"".join(parts)
 
-    def _count(self, kind: int, flags: int, size: int, now: float) -> None:
+    def _count(self, kind: int, flags: int, at: int, size: int, now: float) -> None:
         """Count a frame, and refuse what is too much."""
         if not self._has_settings:
             if kind != SETTINGS:  # RFC 9113 section 3.4: the preface goes on with it
                 raise Http2Error(ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
             self._has_settings = True
         kind = min(kind, UNKNOWN)
-        if kind in _BUDGETED or (kind == DATA and not size and not flags & END_STREAM):
+        if kind in _BUDGETED or (kind == DATA and self._is_empty(flags, at, size)):
             self._budgets.count(kind, now)
         if kind == WINDOW_UPDATE:
             self.window_updates += 1
         elif kind == RST_STREAM:
             self.resets += 1
-        elif kind == SETTINGS and size > MAX_SETTINGS * _SETTING_BYTES:
-            raise too_much("settings")
+        elif kind == SETTINGS:
+            _check_settings(flags, size)
         elif kind == HEADERS:
             self._continuations = 0
         elif kind == CONTINUATION:
             self._continuations += 1
             if self._continuations > MAX_CONTINUATIONS:
                 raise too_much("continuations")
+
+    def _is_empty(self, flags: int, at: int, size: int) -> bool:
+        """Whether a frame of DATA has none, padding apart, and does not end its stream."""
+        if flags & END_STREAM:
+            return False
+        padding = 1 + self._buffer[at + FRAME_HEADER_BYTES] if size and flags & PADDED else 0
+        return padding >= size
 
     def _deals_with(self, kind: int, flags: int, stream_id: int, at: int, size: int) -> bool:
         """Whether a frame is sound and h2 need not see it: then it is dealt with."""
@@ -173,3 +181,10 @@ class FrameScanner:
             self.is_leaving = True
             return True
         return kind > CONTINUATION
+
+
+def _check_settings(flags: int, size: int) -> None:
+    if size and flags & ACK:
+        raise Http2Error(ErrorCodes.FRAME_SIZE_ERROR, "SETTINGS that acknowledge and set")
+    if size > MAX_SETTINGS * _SETTING_BYTES:
+        raise too_much("settings")
