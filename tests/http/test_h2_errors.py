@@ -3,12 +3,9 @@
 h2spec takes a closed connection for most of these.
 """
 
-from collections.abc import Iterator
-
 import pytest
 from h2.errors import ErrorCodes
 
-from sse_server.http.h2_budgets import Http2Error
 from sse_server.http.h2_frames import (
     ACK,
     CONTINUATION,
@@ -17,8 +14,8 @@ from sse_server.http.h2_frames import (
     END_STREAM,
     GOAWAY,
     HEADERS,
+    PADDED,
     PING,
-    PREFACE,
     PRIORITY,
     PUSH_PROMISE,
     RST_STREAM,
@@ -27,110 +24,13 @@ from sse_server.http.h2_frames import (
     frame,
     window_update,
 )
-from sse_server.http.h2_options import Http2Options
-from sse_server.http.http1 import Http1Options
-from sse_server.http.http2 import Http2
-from sse_server.http.response import Response
-from tests.http.carrier import FakeCarrier
+from tests.http.http2_peer import GET, POST, Peer, head, literal, post, setting, string
 from tests.http.test_h2_equivalence import frames
 
-GET = b"\x82\x86\x84\x01\x09localhost"
-POST = b"\x83\x86\x84\x01\x09localhost"
-PADDED = 0x8
 NO_ERROR, PROTOCOL_ERROR, _, FLOW_CONTROL_ERROR = list(ErrorCodes)[:4]
 STREAM_CLOSED, FRAME_SIZE_ERROR = ErrorCodes.STREAM_CLOSED, ErrorCodes.FRAME_SIZE_ERROR
 COMPRESSION_ERROR, REFUSED_STREAM = ErrorCodes.COMPRESSION_ERROR, ErrorCodes.REFUSED_STREAM
 CALM = ErrorCodes.ENHANCE_YOUR_CALM
-
-
-def literal(name: bytes, value: bytes) -> bytes:
-    """A field that is not indexed."""
-    return b"\x00" + _string(name) + _string(value)
-
-
-def _string(value: bytes) -> bytes:
-    size = len(value)
-    if size < 127:
-        return bytes((size,)) + value
-    size -= 127
-    length = b"\x7f"
-    while size >= 128:
-        length += bytes((0x80 | size & 0x7F,))
-        size >>= 7
-    return length + bytes((size,)) + value
-
-
-def head(stream_id: int, block: bytes = GET, flags: int = END_HEADERS | END_STREAM) -> bytes:
-    return frame(HEADERS, flags, stream_id, block)
-
-
-def post(stream_id: int, *fields: bytes) -> bytes:
-    """A request whose body follows."""
-    return head(stream_id, POST + b"".join(fields), END_HEADERS)
-
-
-def setting(key: int, value: int) -> bytes:
-    return frame(SETTINGS, 0, 0, key.to_bytes(2, "big") + value.to_bytes(4, "big"))
-
-
-class Peer:
-    """A client that sends what it likes, and what it is told.
-
-    Its requests stay open, but for those in `answers`.
-    """
-
-    def __init__(self, *, max_streams: int = 256, limits: Http1Options | None = None) -> None:
-        self.carrier = FakeCarrier()
-        self.now = 0.0
-        options = Http2Options(max_concurrent_streams=max_streams)
-        self.server = Http2(options, limits or Http1Options(), None, lambda: self.now, self.carrier)
-        self.server.begin()
-        self.kind = ""
-        self.answers = False
-        self.requests = 0
-        self.tell(PREFACE + frame(SETTINGS, 0, 0))
-        self.carrier.written.clear()
-
-    def tell(self, data: bytes) -> None:
-        try:
-            self.server.receive(data)
-            more = True
-            while more:
-                more = self.server.turn()
-                while (one := self.server.next_request()) is not None:
-                    self.requests += 1
-                    if self.answers:
-                        self.server.respond(one[0], Response(200))
-        except Http2Error as error:
-            self.kind = error.kind
-
-    @property
-    def heard(self) -> Iterator[tuple[int, int, int, bytes]]:
-        for kind, flags, stream_id, payload, _ in frames(b"".join(self.carrier.written)):
-            yield kind, flags, stream_id, payload
-
-    @property
-    def goaways(self) -> list[ErrorCodes]:
-        return [
-            ErrorCodes(int.from_bytes(payload[4:8], "big"))
-            for kind, _, _, payload in self.heard
-            if kind == GOAWAY
-        ]
-
-    @property
-    def resets(self) -> list[tuple[int, ErrorCodes]]:
-        return [
-            (stream_id, ErrorCodes(int.from_bytes(payload, "big")))
-            for kind, _, stream_id, payload in self.heard
-            if kind == RST_STREAM
-        ]
-
-    @property
-    def statuses(self) -> dict[int, bytes]:
-        """The first bytes of each head: its status."""
-        return {
-            stream_id: payload[1:6] for kind, _, stream_id, payload in self.heard if kind == HEADERS
-        }
 
 
 CONNECTION_ERRORS = {
@@ -198,7 +98,7 @@ CONNECTION_ERRORS = {
         CALM,
     ),
     "a bomb of HPACK": (
-        head(1, GET + b"\x40" + _string(b"bomb") + _string(b"x" * 4_000) + b"\xbe" * 12_000),
+        head(1, GET + b"\x40" + string(b"bomb") + string(b"x" * 4_000) + b"\xbe" * 12_000),
         CALM,
     ),
 }  # fmt: skip
@@ -343,7 +243,7 @@ def test_what_was_on_its_way_when_a_stream_was_reset_is_dropped(late: bytes) -> 
 def test_late_trailers_go_on_with_the_table() -> None:
     peer = Peer()
     peer.tell(post(1, BAD))
-    indexed = b"\x40" + _string(b"a") + _string(b"b")
+    indexed = b"\x40" + string(b"a") + string(b"b")
     peer.tell(head(1, indexed) + head(3, GET + b"\xbe"))
     assert peer.requests == 1
 

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from sse_server.http.h2_outflow import Outflow
 
 
-_BYTES_OF_A_RESET = 4_096
-"""For each of these a refused head is counted as a reset more. It takes hpack 1 ms, and may be no
-more than 128 on the wire: a field takes one there, and 32 by the measure of section 6.5.2."""
+_BYTES_OF_A_RESET = 2_048
+"""For each of these a refused head is counted as a reset more. They take hpack up to 0.3 ms and may
+be 64 on the wire: a field can be one there, and is 32 by the measure of section 6.5.2."""
 
 
 class Intake:
