@@ -53,7 +53,7 @@ class FrameScanner:
     """Cuts what a client sends into whole frames, counts them, and keeps some from h2."""
 
     __slots__ = ("_block", "_budgets", "_buffer", "_continuations", "_has_settings", "_preface",
-                 "has_more", "is_leaving", "output", "pongs", "progress", "resets",
+                 "block_bytes", "has_more", "is_leaving", "output", "pongs", "progress", "resets",
                  "window_updates")  # fmt: skip
 
     def __init__(self, budgets: Budgets) -> None:
@@ -62,6 +62,7 @@ class FrameScanner:
         self._buffer = bytearray()
         self._preface = PREFACE  # what of it has not been seen
         self._block = False  # a header block is open
+        self.block_bytes = 0  # of that, what h2 holds
         self._continuations = 0
         self.progress = 0  # frames and header blocks that came to their end
         self.has_more = False  # the last call of `take` left something that is whole
@@ -83,7 +84,7 @@ class FrameScanner:
     @property
     def held_bytes(self) -> int:
         """What has come and is not whole."""
-        return len(self._buffer)
+        return len(self._buffer) + self.block_bytes
 
     def receive(self, data: bytes) -> None:
         """Take what the client sent.
@@ -128,6 +129,7 @@ class FrameScanner:
                 kept = behind
             elif kind in (HEADERS, CONTINUATION):
                 self._block = not flags & END_HEADERS
+                self.block_bytes = self.block_bytes + size if self._block else 0
                 most_heads -= kind == HEADERS
                 room -= size
             self.progress += not self._block

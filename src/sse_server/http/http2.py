@@ -23,7 +23,7 @@ from h2.exceptions import ProtocolError
 
 from sse_server.http.chunked import plain
 from sse_server.http.h2_arrivals import Arrivals
-from sse_server.http.h2_budgets import Budgets, Http2Error
+from sse_server.http.h2_budgets import Budgets, Http2Error, too_much
 from sse_server.http.h2_frames import ANY_STREAM, LATE, REFUSED, goaway, ping
 from sse_server.http.h2_heads import event_stream_block, response_block
 from sse_server.http.h2_intake import Intake
@@ -197,13 +197,21 @@ class Http2:
             self._decline(stream, error)
 
     def give_way(self, error: RequestError) -> None:
-        """Let go of all that is held: requests get `error`, answers that are not read are cut."""
+        """Let go of all that is held: requests get `error`, answers that are not read are cut.
+
+        Raises:
+            Http2Error: the connection has ended: a header block is open, which h2 holds.
+        """
         for stream in (*self._arrivals.before(inf), *self._arrivals.waiting):
             if stream.is_open:
                 self._decline(stream, error)
         for stream in list(self.flow.streams.values()):
             if stream.ends:
                 stream.abort(CloseReason.SLOW)
+        if self._scanner.block_bytes:
+            too_large = too_much("unfinished-heads")
+            self._fail(too_large)
+            raise too_large
 
     def ask_for_life(self) -> None:
         """Send a PING: whatever comes after it is a sign."""
