@@ -19,6 +19,7 @@ PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra jwt \
 	--custom-compile-command 'make lock' $(LOCK_ARGS)
 PEERS := tests/peers/node_modules
+GO_PEERS := tests/peers/go
 INSTALL_ENV = PYTHON='$(PYTHON)' PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' UNIT_DIR='$(UNIT_DIR)'
 
 MAKEFLAGS += --no-print-directory
@@ -70,7 +71,7 @@ uninstall: ## take that away again; settings stay
 	@$(INSTALL_ENV) sh scripts/uninstall
 
 clean: ## remove what was installed, built and cached
-	rm -rf $(VENV) $(PEERS) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
+	rm -rf $(VENV) $(PEERS) $(GO_PEERS)/bin build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache \
 		.ruff_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -98,7 +99,7 @@ $(VENV)/.dev: requirements/dev.lock $(VENV)/.runtime
 test-packages:
 	@bash scripts/install-test-packages
 
-# Without npm, or without a registry to ask, the tests that need these clients skip and say so.
+# Without npm or Go, or without a registry to ask, the tests that need these clients skip and say so.
 test-peers: test-packages
 	@if [ -e $(PEERS)/.package-lock.json ] && [ ! tests/peers/package-lock.json -nt $(PEERS)/.package-lock.json ]; \
 	then :; \
@@ -106,4 +107,13 @@ test-peers: test-packages
 	then echo "npm is missing: the tests with npm clients will be skipped"; \
 	else echo "installing npm clients into $(PEERS)"; \
 		npm --prefix tests/peers ci --loglevel=error || echo "npm failed: the tests with npm clients will be skipped"; \
+	fi
+	@if [ -e $(GO_PEERS)/bin/h2spec ] && [ ! $(GO_PEERS)/go.mod -nt $(GO_PEERS)/bin/h2spec ]; \
+	then :; \
+	elif ! command -v go >/dev/null; \
+	then echo "go is missing: the tests with h2spec will be skipped"; \
+	else echo "building h2spec in $(GO_PEERS)/bin"; \
+		(cd $(GO_PEERS) && GOBIN="$$PWD/bin" GOTOOLCHAIN=local \
+			go install github.com/summerwind/h2spec/cmd/h2spec && touch bin/h2spec) \
+			|| echo "go failed: the tests with h2spec will be skipped"; \
 	fi

@@ -27,7 +27,8 @@ The rules, which `tests/engines/test_contract.py` holds every engine to:
 8. **Epochs.** A position names the epoch that gave it. An engine whose newest position is below one
    that was handed out (it was restored from an older copy, say) goes on in a new epoch, stored by
    compare-and-set where nodes share it, so that what was lost is told as a gap and never mistaken
-   for what came in its place.
+   for what came in its place. A node that is running calls `Upward.begin_anew` before anything
+   else is handed up.
 """
 
 from collections.abc import Awaitable, Sequence
@@ -76,6 +77,10 @@ class Upward(Protocol):
 
     def advance(self, offset: int) -> None:
         """Everything up to here that is watched has been handed up."""
+        ...
+
+    def begin_anew(self, epoch: bytes, newest: int) -> None:
+        """The newest event there is stands at `newest`, below what was handed up."""
         ...
 
     def complete(self, channel: str, offset: int) -> None:

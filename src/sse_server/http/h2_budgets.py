@@ -11,10 +11,30 @@ from __future__ import annotations
 from h2.errors import ErrorCodes
 
 from sse_server.errors import RemoteProtocolError
-from sse_server.http.h2_frames import DATA, PING, PRIORITY, SETTINGS, UNKNOWN
+from sse_server.http.h2_frames import (
+    DATA,
+    GOAWAY,
+    LATE,
+    PING,
+    PRIORITY,
+    REFUSED,
+    SETTINGS,
+    UNKNOWN,
+)
 
-MAX_IN_SPAN = {SETTINGS: 100, PING: 200, DATA: 100, PRIORITY: 200, UNKNOWN: 1_000}
-"""Frames of a kind in ten seconds. DATA: empty ones that do not end a stream."""
+MAX_IN_SPAN = {
+    SETTINGS: 100,
+    PING: 200,
+    DATA: 100,
+    PRIORITY: 200,
+    GOAWAY: 100,
+    UNKNOWN: 1_000,
+    LATE: 1_000,
+    REFUSED: 1_000,
+}
+"""Frames of a kind in ten seconds. DATA: empty ones that do not end a stream. LATE: what comes for
+streams that we have reset; 64 are on their way when a large body is refused. REFUSED: streams over
+the limit; a client does not know it before our SETTINGS have come."""
 MAX_QUICK_RESETS = 200
 """At once: of streams that were open for less than a second, and those that a client makes us
 send, or that are for no open stream."""
@@ -33,6 +53,9 @@ _NAMES = {
     DATA: "empty-data",
     PRIORITY: "priorities",
     UNKNOWN: "unknown-frames",
+    GOAWAY: "goaways",
+    LATE: "late-frames",
+    REFUSED: "refused-streams",
 }
 
 
@@ -67,8 +90,8 @@ class Budgets:
         self._resets_at = 0.0
         self._window_updates = 0
 
-    def count(self, kind: int, now: float) -> None:
-        """A frame of a kind that has a budget.
+    def count(self, kind: int, now: float, number: int = 1) -> None:
+        """A frame, or so many, of a kind that has a budget.
 
         Raises:
             Http2Error: it is over.
@@ -77,7 +100,7 @@ class Budgets:
         if now >= self._span_ends:
             counts.clear()
             self._span_ends = now + _SPAN_SECONDS
-        counts[kind] = counts.get(kind, 0) + 1
+        counts[kind] = counts.get(kind, 0) + number
         if counts[kind] > MAX_IN_SPAN[kind]:
             raise too_much(_NAMES[kind])
 
