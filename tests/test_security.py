@@ -22,7 +22,7 @@ STATED = {
     "100,000 each": "auth.max_revoked",
     "120 s": "auth.query_seconds",
     "15 minutes": "auth.grant_seconds",
-    "200,000": "auth.max_used",
+    "400,000": "auth.max_used",
     "5 minutes": "auth.resume_window_seconds",
     "5 s apart": "auth.leeway_seconds",
     "within 2 s": "auth.forward.timeout_seconds",

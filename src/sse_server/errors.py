@@ -5,7 +5,8 @@ gets: a status, a short code and a message that says what is wrong and what to d
 appears in a message only through `quoted`: escaped and cut short.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 _QUOTED_CHARACTERS = 80  # enough to recognise a value, too little to flood a log
 
@@ -51,6 +52,8 @@ class RequestError(SSEServerError):
     status: int = 400
     code: str = "bad-request"
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    details: Mapping[str, object] = MappingProxyType({})
+    """What the answer tells beside code and message."""
 
     def __init__(self, message: str) -> None:
         """`message`: what is wrong and what to do."""

@@ -7,12 +7,10 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Self
 
-import orjson
-
 from sse_server.auth.anonymous import check_bind
 from sse_server.core.histogram import SECONDS, Histogram
 from sse_server.core.hub import Hub
-from sse_server.core.presence import presence_channel
+from sse_server.engines.announcer import Announcer
 from sse_server.engines.base import Publication, Receipt
 from sse_server.engines.gated import GatedEngine
 from sse_server.engines.reader import HistoryReader
@@ -68,7 +66,6 @@ class Server:
             check_bind(host, allow_anonymous=options.lets_strangers_in, setting="sockets")
         self._tls = None if options.tls.cert is None else Tls(options.tls)
         self._listeners: list[Listener] = []
-        self._background: set[asyncio.Future[list[Receipt]]] = set()
         self._lag = Histogram(SECONDS)
         self._unready: str | None = "the server is starting"
 
@@ -134,7 +131,7 @@ class Server:
             )
         )
         options = self._options
-        self._gate = Gate(self._hub, journal.origin_refused)
+        self._gate = Gate(self._hub, journal.origin_refused, is_tls=self._tls is not None)
         try:
             self._gate.take(options.auth, options.cors.origins)
         except BaseException:
@@ -148,6 +145,7 @@ class Server:
             journal,
             metrics,
             lambda: self._unready or engine.trouble,
+            engine.history if engine.keeps_history else None,
         )
         endpoint = self._surface.endpoint(options)
         self._site = Site(endpoint, options.connection, options.http1, loop, journal, options.http2)
@@ -168,7 +166,8 @@ class Server:
             await self._gate.close()
             raise
         site, gate = self._site, self._gate
-        chores = (site.sweep, self._hub.tick, gate.tick, self._tell_presence, self._tell_journal)
+        self._announcer = announcer = Announcer(self._hub, self._publish)
+        chores = (site.sweep, self._hub.tick, gate.tick, announcer.announce, self._tell_journal)
         self._timer = Timer(loop, chores, self._lag)
         self._unready = None
         journal.started(self.addresses)
@@ -192,8 +191,7 @@ class Server:
             self._timer.stop()
             self._site.abort()
         await self._site.wait_until_empty()
-        for publishing in self._background:
-            publishing.cancel()
+        self._announcer.cancel()
         await self._engine.close()
         await self._gate.close()
         self._tell_journal()
@@ -258,19 +256,6 @@ class Server:
         self._journal.gaps(self._hub.pump)
         self._journal.engine(self._engine.trouble, self._engine.counters)
         self._journal.tick()
-
-    def _tell_presence(self) -> None:
-        """Publish how many follow the channels where that has changed."""
-        for channel in self._hub.presence.take():
-            clients = self._hub.directory.clients(channel)
-            message = "1 client is here" if clients == 1 else f"{clients} clients are here"
-            data = orjson.dumps({"message": message, "clients": clients})
-            event = Event(data, type="system")
-            receipts = self._publish([Publication(presence_channel(channel), event)])
-            if not isinstance(receipts, list):
-                publishing = asyncio.ensure_future(receipts)
-                self._background.add(publishing)
-                publishing.add_done_callback(self._background.discard)
 
     async def _drain(self) -> None:
         """Take no more in, send what was taken in, and give it the time to leave."""

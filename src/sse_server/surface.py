@@ -10,7 +10,7 @@ from sse_server.endpoints.channels import ChannelsEndpoint
 from sse_server.endpoints.client_script import ClientScriptEndpoint
 from sse_server.endpoints.control import ControlEndpoint
 from sse_server.endpoints.cors import Cors
-from sse_server.endpoints.history import HistoryEndpoint
+from sse_server.endpoints.history import HistoryEndpoint, ReadHistory
 from sse_server.endpoints.metrics import MetricsEndpoint
 from sse_server.endpoints.page import PageEndpoint
 from sse_server.endpoints.publish import PublishEndpoint
@@ -48,6 +48,7 @@ class Surface:
     journal: Journal
     metrics: Metrics
     unready: Callable[[], str | None]
+    read_history: ReadHistory | None
 
     def endpoint(self, options: ServerOptions) -> Endpoint:
         """What answers every request, as `options` have it."""
@@ -65,7 +66,7 @@ class Surface:
             PublishEndpoint(self.publish),
             SendEndpoint(self.publish, hub.directory),
             ChannelsEndpoint(hub.directory, positions),
-            HistoryEndpoint(hub.directory, positions),
+            HistoryEndpoint(hub.directory, positions, self.read_history),
             ControlEndpoint(hub, positions, holder, gate.allow),
             RenewalEndpoint(hub.registry, gate.renew),
             SubscribersEndpoint(hub.registry, positions),

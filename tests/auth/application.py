@@ -19,9 +19,12 @@ class Application:
     keys: list[dict[str, object]] = field(default_factory=list)
     status: int | None = None
     """Instead of what it would answer."""
+    sets_cookie: str | None = None
+    """With every answer, as applications do that make sessions last longer while they are used."""
+    encoding: str | None = None
     body: bytes | None = None
     holds: threading.Event | None = None
-    """To wait for before answering."""
+    """To wait for before the answer, which is known, is sent."""
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """Paths, and header fields."""
 
@@ -44,6 +47,12 @@ class Application:
         return 200, json.dumps(self.sessions[name]).encode()
 
 
+class Quiet(ThreadingHTTPServer):
+    """Says nothing when who has asked does not wait for the answer."""
+
+    def handle_error(self, *_: object) -> None: ...
+
+
 @contextmanager
 def run_application() -> Iterator[Application]:
     """It runs until the context is left."""
@@ -55,21 +64,25 @@ def run_application() -> Iterator[Application]:
         def do_GET(self) -> None:
             fields = {name.lower(): value for name, value in self.headers.items()}
             application.asked.append((self.path, fields))
+            status, body = application.answer(self.path, fields)
             if application.holds is not None:
                 application.holds.wait(10)
-            status, body = application.answer(self.path, fields)
             status = application.status or status
             body = body if application.body is None else application.body
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", application.url + "/elsewhere")
+            if application.encoding is not None:
+                self.send_header("Content-Encoding", application.encoding)
+            if application.sets_cookie is not None:
+                self.send_header("Set-Cookie", application.sets_cookie)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Quiet(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     application.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -1,12 +1,17 @@
 """Coming back with a token whose time is over: who may, who may not, and what a thief can do."""
 
+from dataclasses import replace
+
 import pytest
 
 from sse_server import AuthOptions, Resume
 from sse_server.auth.door import StillOpen
+from sse_server.auth.lease_cookie import MOST_COOKIES, LeaseCookies
 from sse_server.errors import NotGranted, Unauthorized, Unavailable
+from sse_server.http.request import Request
 from sse_server.wire.flow import CloseReason
 from tests.auth.makers import HS256, token
+from tests.auth.test_tokens import verified
 from tests.auth.world import BROWSER, START, World
 
 BY_LEASE = AuthOptions(keys=(HS256,), leeway_seconds=0, resume=Resume.LEASE)
@@ -67,6 +72,26 @@ def test_a_token_that_is_not_for_one_stream_has_a_lease_for_each() -> None:
     world.open(many(), cookie=second.cookie)
     with pytest.raises(StillOpen):
         world.admit(many(), cookie=second.cookie)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_page_that_opens_two_streams_at_once_gets_both_back(*, restarts: bool) -> None:
+    """Neither request had a cookie yet, and a browser keeps what comes with both answers."""
+    world = World()
+    text = many()
+    streams = [world.open(text) for _ in range(2)]
+    kept = dict((one.cookie or b"").split(b"=", 1) for one in streams)
+    cookie = b"; ".join(b"%b=%b" % pair for pair in kept.items())
+    world.now += 100
+    if restarts:
+        world = world.restarted()
+    else:
+        for one in streams:
+            one.cut()
+    for _ in range(2):
+        world.open(text, cookie=cookie)
+    with pytest.raises(StillOpen):
+        world.admit(text, cookie=cookie)
 
 
 def test_two_browsers_with_one_token_do_not_come_back_as_one_another() -> None:
@@ -305,6 +330,17 @@ def test_what_was_revoked_does_not_come_back() -> None:
     refused(world, once(), cookie=stream.cookie)
 
 
+def test_a_lease_that_was_left_is_revoked_by_the_grant_that_it_has_now() -> None:
+    world = World()
+    stream = world.open(once())
+    newer = verified(token(START, 500, subscribe=["a"], jti="newer")).grant
+    world.streams.renew(stream.stream, newer)
+    stream.cut()
+    world.revocations.revoke_token("newer", world.now)
+    world.leases.revoke(world.revocations.has)
+    refused(world, once(), cookie=stream.cookie)
+
+
 def test_a_crowd_whose_grants_end_together_is_ended_in_portions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -318,6 +354,21 @@ def test_a_crowd_whose_grants_end_together_is_ended_in_portions(
         world.streams.tick()
         left.append(len(world.streams.all))
     assert left == [15, 5, 0, 0]
+
+
+def test_who_renews_all_the_time_keeps_nobody_s_stream_open() -> None:
+    """Neither the work of a second, nor memory, is for ends that hold no more."""
+    world = World()
+    busy = world.open(token(START, subscribe=["a"]))
+    other = world.open(token(START, subscribe=["a"], sub="8"))
+    for number in range(3_000):
+        grant = replace(busy.stream.grant, ends_at=START + 800 + number % 2)
+        world.streams.renew(busy.stream, grant)
+        assert len(world.streams._ends) < 100
+    world.now = START + 900
+    world.streams.tick()
+    assert not busy.stream.is_open
+    assert not other.stream.is_open
 
 
 # --- over a restart ------------------------------------------------------------------------------
@@ -335,6 +386,18 @@ def test_a_client_comes_back_after_a_restart(text: str) -> None:
     stream.cut()
     world.now += 250
     world.open(text, cookie=stream.cookie)
+
+
+def test_two_browsers_with_one_token_come_back_after_a_restart() -> None:
+    world = World()
+    text = many()
+    browsers = [world.open(text) for _ in range(2)]
+    world = world.restarted(after=100)
+    world.now += 1
+    for browser in browsers:
+        world.open(text, cookie=browser.cookie)
+        with pytest.raises(StillOpen):
+            world.admit(text, cookie=browser.cookie)
 
 
 def test_after_a_restart_the_window_and_the_grant_hold() -> None:
@@ -391,7 +454,7 @@ def test_when_there_are_too_many_leases_those_left_first_end() -> None:
 
 
 def test_when_too_many_tokens_were_used_others_have_to_wait() -> None:
-    world = World(AuthOptions(keys=(HS256,), leeway_seconds=0, max_used=3))
+    world = World(AuthOptions(keys=(HS256,), leeway_seconds=0, max_used=6))  # two for each
     for number in range(3):
         world.open(token(START, 5, subscribe=["a"], jti=f"{number}"))
     with pytest.raises(Unavailable):
@@ -453,3 +516,31 @@ def test_the_cookie_is_for_its_client_alone(
     name, _, facts = field.partition(b"; ")
     assert name.startswith(b"sse-lease-")
     assert facts == b"Max-Age=900; Path=/; " + expected
+
+
+def test_a_browser_has_a_bounded_number_of_cookies() -> None:
+    """Each page that it opens has a token of its own, and all of the site gets the cookies."""
+    world = World()
+    jar: dict[bytes, bytes] = {}
+    for number in range(MOST_COOKIES + 5):
+        world.now += 1
+        cookie = b"; ".join(b"%b=%b" % pair for pair in jar.items())
+        text = token(world.now, 60, subscribe=["a"], jti=f"{number}")
+        for name, field in world.admit(text, cookie=cookie).headers:
+            assert name == b"set-cookie"
+            kept, _, facts = field.partition(b"; ")
+            name_of, _, value = kept.partition(b"=")
+            if facts.startswith(b"Max-Age=0;"):
+                assert name_of == next(iter(jar))  # the oldest
+                del jar[name_of]
+            else:
+                jar[name_of] = value
+        assert len(jar) <= MOST_COOKIES
+    assert len(jar) == MOST_COOKIES
+
+
+def test_the_cookie_is_for_tls_where_we_speak_it() -> None:
+    cookies = LeaseCookies(b"s" * 32, is_tls=True)
+    request = Request(b"GET", b"/events/a")
+    field = cookies.field(request, b"t" * 16, cookies.new(START, START + 900), START)
+    assert field.endswith(b"; Secure")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sse_server.auth.key_ring import LEAST_SECONDS, OLD_SECONDS, KeyRing
+from sse_server.auth.key_ring import LEAST_SECONDS, MOST_TRIED, OLD_SECONDS, KeyRing
 from sse_server.auth.key_source import KeySource
 from sse_server.auth.keys import InvalidKey, candidates, key_set
 from tests.auth.makers import KIND_OF, SECRET, jwk, private_key
@@ -100,6 +100,11 @@ def test_keys_are_looked_for_by_their_names() -> None:
     assert ring.find("HS512", "a") == []
     assert candidates([named], "HS256", "A") == []
     assert not named.verify("HS512", b"x", b"y")
+
+
+def test_few_keys_are_tried_for_one_token() -> None:
+    ring = KeyRing([KeySource.parse(f"HS256 text:{SECRET}{number}") for number in range(50)])
+    assert len(ring.find("HS256", None)) == MOST_TRIED
 
 
 def test_when_a_set_is_asked_for() -> None:

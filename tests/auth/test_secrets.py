@@ -86,4 +86,5 @@ def test_the_log_of_a_start_has_none(serve: Serve) -> None:
     )
     served.stop()
     assert "server started" in served.log()
+    assert "curl -N -H 'Authorization: Bearer TOKEN' http://" in served.log()
     assert json.dumps(entry) not in served.log()

@@ -2,17 +2,23 @@
 
 import json
 import re
+import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 
+import jwt
 import pytest
 
 from sse_server import AuthOptions, CorsOptions, ServerOptions
 from sse_server.auth.api_keys import new_api_key
 from tests.auth.makers import HS256, SECRET, token
 from tests.auth.secrets import secret_in
-from tests.running_server import Answer, RunningServer, run_server, wait_until
+from tests.conftest import write_certificate
+from tests.running_server import Answer, Client, RunningServer, run_server, wait_until
 
 APP = "https://app.example"
 PUBLISHER, PUBLISHER_ENTRY = new_api_key("publisher", ["publish=news:*|a"])
@@ -61,6 +67,12 @@ def let_time_pass(running: RunningServer, seconds: float) -> None:
     assert keeper is not None
     streams = keeper.streams
     running.call(lambda: setattr(streams, "_clock", lambda: time.time() + seconds))
+
+
+def claims_of(text: str) -> dict[str, float]:
+    """The times that stand in a token."""
+    found: dict[str, float] = jwt.decode(text, options={"verify_signature": False})
+    return found
 
 
 def error(answer: Answer) -> tuple[int, str]:
@@ -113,20 +125,22 @@ def test_a_bad_token_is_told_as_such(running: RunningServer) -> None:
 
 def test_the_three_ways(running: RunningServer) -> None:
     good = token(subscribe=["news"])
-    assert ask(running, "/channels/news/events", bearer(good)).status == 200
-    assert ask(running, f"/channels/news/events?token={good}").status == 200
-    assert ask(running, "/channels/news/events", f"Cookie: a=b; session={good}\r\n").status == 200
+    target = "/channels/news/events"
+    assert ask(running, target, bearer(good)).status == 200
+    assert ask(running, target, f"Cookie: a=b; session={good}\r\n").status == 200
+    assert ask(running, f"{target}?token={good}").status == 200
 
 
 @pytest.mark.parametrize("bad", [token(seconds=-60), "nonsense", token(key=SECRET[::-1])])
 def test_the_first_that_is_there_counts(running: RunningServer, bad: str) -> None:
-    good = token(subscribe=["news"])
+    good = token(subscribe=["news"], sub=f"first of {bad[:12]}")
+    other = token(subscribe=["news"], sub="in an address")
     target = "/channels/news/events"
     cookie = f"Cookie: session={good}\r\n"
-    assert error(ask(running, f"{target}?token={good}", bearer(bad) + cookie)) == UNAUTHORIZED
+    assert error(ask(running, f"{target}?token={other}", bearer(bad) + cookie)) == UNAUTHORIZED
     assert error(ask(running, f"{target}?token={bad}", cookie)) == UNAUTHORIZED
     assert ask(running, f"{target}?token={bad}", bearer(good)).status == 200
-    assert ask(running, f"{target}?token={good}", f"Cookie: session={bad}\r\n").status == 200
+    assert ask(running, f"{target}?token={other}", f"Cookie: session={bad}\r\n").status == 200
 
 
 @pytest.mark.parametrize("field", ["Basic YTpi", "Bearer", "Bearer a b", "Bearer ", "Token x"])
@@ -331,6 +345,24 @@ def test_a_token_is_not_used_up_by_what_opens_nothing(running: RunningServer) ->
     assert error(ask(running, f"/events/a?token={once}")) == UNAUTHORIZED
 
 
+@pytest.mark.parametrize("token_id", ["seen", None])
+def test_what_has_been_in_an_address_holds_nowhere_else(
+    running: RunningServer, token_id: str | None
+) -> None:
+    """Who has it from a log could publish with it, or get newer ones."""
+    text = token(subscribe=["a"], publish=["a"], jti=token_id, sub=f"seen {token_id}")
+    assert ask(running, "/events/a", bearer(text), "x").status == 200
+    assert error(ask(running, f"/events/b?token={text}")) == NOT_GRANTED  # it need not open any
+    session = f"Cookie: session={text}\r\nOrigin: {APP}\r\n"
+    for fields in (bearer(text), session):
+        assert error(ask(running, "/events/a", fields, "x")) == UNAUTHORIZED
+        assert error(ask(running, "/token", fields, "")) == UNAUTHORIZED
+        assert error(ask(running, "/events/a", fields)) == UNAUTHORIZED
+    history = ask(running, f"/channels/a/events?token={text}")
+    assert history.status == (401 if token_id else 200)
+    running.subscriber(f"/events/a?token={text}")
+
+
 def test_exchange_of_a_session(running: RunningServer) -> None:
     session = token(subscribe=["news", "room:*"], publish=["news"], seconds=3_600, sub="9")
     body = json.dumps({"channels": ["room:1", "user:9"]})
@@ -343,7 +375,9 @@ def test_exchange_of_a_session(running: RunningServer) -> None:
         running.publish("room:1", "x")
         assert client.read_events(1) == ["x"]
     assert error(ask(running, f"/events/room:2?token={value['token']}")) == NOT_GRANTED
-    assert error(ask(running, "/events/news", bearer(value["token"]), "x")) == NOT_GRANTED
+    assert error(ask(running, "/events/news", bearer(value["token"]), "x")) == UNAUTHORIZED
+    newer = json.loads(ask(running, "/token", bearer(session), body).body)["token"]
+    assert error(ask(running, "/events/news", bearer(newer), "x")) == NOT_GRANTED
 
 
 @pytest.mark.parametrize(
@@ -364,6 +398,39 @@ def test_what_cannot_be_exchanged(
 ) -> None:
     session = bearer(token(subscribe=["news", "room:*"]))
     assert error(ask(running, "/token", session, body)) == expected
+
+
+@pytest.mark.parametrize(("subject", "asked"), [("*", "user:*"), ("a:*", "user:a:*")])
+def test_a_name_is_exchanged_for_no_pattern(
+    running: RunningServer, subject: str, asked: str
+) -> None:
+    session = bearer(token(sub=subject))
+    assert error(ask(running, "/token", session, json.dumps({"channels": [asked]}))) == NOT_GRANTED
+    granted = bearer(token(sub=subject, subscribe=["user:*"]))
+    assert ask(running, "/token", granted, json.dumps({"channels": [asked]})).status == 200
+
+
+def test_what_a_token_is_exchanged_for_ends_with_it(running: RunningServer) -> None:
+    """However often, and however it is used then."""
+    text = token(subscribe=["news"], seconds=10)
+    end = claims_of(text)["exp"] + AuthOptions().leeway_seconds
+    for _ in range(3):
+        text = json.loads(ask(running, "/token", bearer(text), "").body)["token"]
+        assert claims_of(text)["until"] <= end
+    stream = Controlled(running, "/events/news", bearer(text))
+    expires_in = json.loads(stream.renew(running, bearer(text)).body)["expires_in"]
+    assert expires_in <= end - time.time()
+
+
+def test_what_is_exchanged_is_taken_back(start: Start) -> None:
+    many, entry = new_api_key("many", [f"subscribe={'|'.join(f'{n}-{n:0180}' for n in range(60))}"])
+    running = start(AuthOptions(keys=(HS256,), api_keys=(entry,), token_seconds=600))
+    answer = json.loads(ask(running, "/token", bearer(token(subscribe=["a"])), "").body)
+    assert answer["expires_in"] == 120  # auth.query_seconds
+    running.subscriber(f"/events/a?token={answer['token']}")
+    assert error(ask(running, "/token", bearer(many), "")) == (400, "invalid-request")
+    one = json.dumps({"channels": [f"7-{7:0180}"]})
+    assert ask(running, "/token", bearer(many), one).status == 200
 
 
 def test_a_token_in_an_address_is_not_exchanged_for_another(running: RunningServer) -> None:
@@ -412,8 +479,9 @@ def test_channels_of_an_open_stream_are_granted_twice(running: RunningServer) ->
     assert stream.client.read_events(1) == ["x"]
 
 
-@pytest.mark.parametrize("who", [token(sub="8", subscribe=["*"]), OPERATOR, PUBLISHER])
-def test_nobody_else_changes_a_stream(running: RunningServer, who: str) -> None:
+@pytest.mark.parametrize("key", [None, OPERATOR, PUBLISHER])
+def test_nobody_else_changes_a_stream(running: RunningServer, key: str | None) -> None:
+    who = key or token(sub="8", subscribe=["*"])
     stream = Controlled(running, "/events/a", bearer(token(subscribe=["*"])))
     assert error(stream.change(running, bearer(who), add=[]))[0] == 404
     assert error(stream.renew(running, bearer(who)))[0] == 404
@@ -509,6 +577,36 @@ def test_revoking_ends_streams_at_once(start: Start, what: dict[str, str]) -> No
     assert error(ask(running, f"/events/a?token={revoked}")) == UNAUTHORIZED
     running.publish("a", "still here")
     assert clients[1].read_events(1) == ["still here"]
+
+
+def test_what_a_token_was_exchanged_for_is_revoked_with_it(start: Start) -> None:
+    running = start(AuthOptions(keys=(HS256,), api_keys=(OPERATOR_ENTRY,)))
+    session = token(subscribe=["a"], jti="session", sub=None)
+    first = session
+    for _ in range(2):  # from one to the next
+        first = json.loads(ask(running, "/token", bearer(first), "").body)["token"]
+    used, unused = (
+        json.loads(ask(running, "/token", bearer(first), "").body)["token"] for _ in "ab"
+    )
+    stream = Controlled(running, f"/events/a?token={used}")
+    revoked = ask(running, "/revocations", bearer(OPERATOR), '{"jti": "session"}')
+    assert json.loads(revoked.body) == {"ended": 1}
+    stream.client.read_to_end()
+    for fields in (bearer(session), bearer(first), bearer(unused)):
+        assert error(ask(running, "/token", fields, "")) == UNAUTHORIZED
+    assert error(ask(running, f"/events/a?token={unused}")) == UNAUTHORIZED
+
+
+def test_where_the_server_speaks_tls_its_cookie_is_for_that_alone(tmp_path: Path) -> None:
+    """A page of its own names no origin, and there is no proxy that says so."""
+    tls = write_certificate(tmp_path)
+    secured = replace(options(AuthOptions(keys=(HS256,))), tls=tls)
+    context = ssl.create_default_context(cafile=tls.cert)
+    with run_server("uvloop", secured) as running:
+        sock = running.keep(socket.create_connection(("127.0.0.1", running.port)))
+        client = Client(running.keep(context.wrap_socket(sock, server_hostname="localhost")))
+        client.get(f"/events/a?token={token(subscribe=['a'])}")
+        assert client.read_stream_head().fields["set-cookie"].endswith("; Secure")
 
 
 def test_a_user_that_was_revoked_may_come_back_with_a_newer_token(start: Start) -> None:

@@ -102,7 +102,7 @@ class Archive:
 
 
 class DeepMachine(HubMachine):
-    slack_bytes = 150  # behind a page may stand a frame of an ephemeral channel
+    slack_bytes = 300  # behind a page, or one large frame, may stand one of an ephemeral channel
 
     def make_hub(self, options: HubOptions) -> None:
         self.history = Kept(self)

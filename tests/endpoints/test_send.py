@@ -25,6 +25,9 @@ class Followers:
     def channels(self, after: str, limit: int) -> list[ChannelInfo]:
         raise NotImplementedError
 
+    def lost(self, channel: str) -> int:
+        raise NotImplementedError
+
     def history(
         self, channel: str, after: int | None, until: int | None, max_frames: int, max_bytes: int
     ) -> HistoryPage:

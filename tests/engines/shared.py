@@ -82,6 +82,8 @@ class SharedEngine:
         if self.is_closed:
             raise Unavailable("closed")
         await asyncio.sleep(0)
+        if self.store.newest < self.newest:
+            self._begin_anew()
         found = [self.store.append(channel, event) for channel, event in publications]
         for node in self.store.nodes:
             node.look()
@@ -105,6 +107,8 @@ class SharedEngine:
         assert self.upward is not None
         if self.is_closed:
             return
+        if self.store.newest < self.newest:
+            self._begin_anew()
         for channel in self.asked:
             self.watched.add(channel)
             self.upward.complete(channel, self.newest)
@@ -122,6 +126,17 @@ class SharedEngine:
                     handed_up.set_result(None)
             self.publishers = [one for one in self.publishers if not one[1].done()]
             self.look()
+
+    def _begin_anew(self) -> None:
+        """The store has lost what this node has seen: whoever is first names the new epoch."""
+        newest, epochs = self.store.newest, self.store.epochs
+        if epochs[-1][0] == self.positions.epoch:
+            epochs.append((b"epoch%d" % len(epochs), newest))
+        name, begin = epochs[-1]
+        self.newest = begin
+        assert self.upward is not None
+        self.upward.begin_anew(name, begin)
+        self.positions = self.store.positions()
 
     async def history(self, question: Question, max_frames: int, max_bytes: int) -> Page:
         await asyncio.sleep(0)

@@ -36,6 +36,7 @@ class Node:
         self.delivered: list[tuple[str, int, Event]] = []
         self.advanced = 0
         self.complete_from: dict[str, int] = {}
+        self.epochs: list[tuple[bytes, int]] = []
         self.changed = asyncio.Event()
 
     def deliver(self, channel: str, offset: int, event: Event) -> None:
@@ -47,6 +48,12 @@ class Node:
         assert self.engine.selective
         assert offset >= self.newest
         self.advanced = offset
+        self.changed.set()
+
+    def begin_anew(self, epoch: bytes, newest: int) -> None:
+        self.epochs.append((epoch, newest))
+        self.delivered = [one for one in self.delivered if one[1] <= newest]
+        self.advanced = newest
         self.changed.set()
 
     def complete(self, channel: str, offset: int) -> None:
@@ -464,6 +471,28 @@ def test_history_and_what_is_handed_up_have_no_hole_between(tmp_path: Path) -> N
             page = await other.read("a", until=other.complete_from["a"])
             assert 0 < page.frames < 20
             assert page.frames + len(other.delivered) == 20
+
+    run(main())
+
+
+def test_nodes_agree_on_a_new_epoch_when_the_store_has_lost_what_they_saw(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = Shared(tmp_path)
+        async with opened(store, "a") as one, opened(store, "a") as other:
+            await one.publish("a", "1", "2", "3")
+            await asyncio.gather(one.until(3), other.until(3))
+            gone = one.engine.positions.encode(3)
+            del store.store.events[1:]
+            (receipt,) = await one.publish("a", "other")
+            async with asyncio.timeout(10):
+                while len(other.delivered) < 2 or not other.epochs:
+                    other.changed.clear()
+                    await other.changed.wait()
+            assert one.epochs == other.epochs == [(b"epoch1", 1)]
+            for node in (one, other):
+                assert [event.data for _, _, event in node.delivered] == ["1", "other"]
+                assert node.engine.positions.parse(gone) is PositionFault.FOREIGN_EPOCH
+                assert node.offset(receipt.position) == 2
 
     run(main())
 

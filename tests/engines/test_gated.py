@@ -13,7 +13,7 @@ from sse_server.core.hub import Hub
 from sse_server.core.hub_options import HubOptions
 from sse_server.core.log_options import LogOptions
 from sse_server.core.window import ChannelOptions
-from sse_server.engines.base import Publication, Receipt
+from sse_server.engines.base import PartlyStored, Publication, Receipt
 from sse_server.engines.gated import GatedEngine
 from sse_server.engines.memory import MemoryEngine
 from sse_server.errors import Unavailable
@@ -99,6 +99,20 @@ def test_a_publisher_is_answered_at_once_while_nobody_is_far_behind() -> None:
         assert len(sink.data) == 50
 
     run(main())
+
+
+def test_others_have_their_turn_while_a_large_batch_is_published() -> None:
+    async def main() -> None:
+        node = await node_of(max_frames=10_000).start()
+        publishing = asyncio.ensure_future(answer(node.publish("news", *map(str, range(5_000)))))
+        turns = 0
+        while not publishing.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert len(await publishing) == 5_000
+        assert turns > 5_000 / 256
+
+    asyncio.run(main())
 
 
 def test_no_events_are_published_at_once() -> None:
@@ -413,5 +427,30 @@ def test_an_engine_that_fails_does_not_hold_those_who_wait() -> None:
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert [type(result) for result in results] == [Unavailable] * 3
         assert not node.gate._waiting
+
+    run(main())
+
+
+def test_of_a_batch_in_parts_it_is_told_how_far_it_is_stored() -> None:
+    async def main() -> None:
+        node = await Node().start()
+        engine, publish = node.engine, node.engine.publish
+
+        def fill_up(publications: Sequence[Publication]) -> list[Receipt]:
+            if engine.newest >= 256:
+                raise Unavailable("the disk is full")
+            return publish(publications)
+
+        engine.publish = fill_up  # type: ignore[method-assign]
+        batch = [Publication("news", Event(str(number))) for number in range(600)]
+        with pytest.raises(PartlyStored, match="the disk is full") as caught:
+            answer = node.gate.publish(batch)
+            assert not isinstance(answer, list)
+            await answer
+        assert len(caught.value.receipts) == 256
+        assert caught.value.details == {
+            "stored": 256,
+            "last": caught.value.receipts[-1].position.decode(),
+        }
 
     run(main())

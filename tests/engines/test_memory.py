@@ -23,6 +23,9 @@ class Store:
     def advance(self, offset: int) -> None:
         raise AssertionError("it delivers everything")
 
+    def begin_anew(self, epoch: bytes, newest: int) -> None:
+        raise AssertionError("it loses nothing")
+
     def complete(self, channel: str, offset: int) -> None:
         raise AssertionError("it delivers everything")
 

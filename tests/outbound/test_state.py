@@ -36,14 +36,20 @@ def test_what_was_revoked_stays_so(start: StartAuth, options: AuthOptions) -> No
     assert ask(second, "/channels/a/events", bearer(token(subscribe=["a"]))).status == 200
 
 
-def test_our_own_tokens_hold_in_the_next_run(start: StartAuth, options: AuthOptions) -> None:
+def test_a_stream_of_our_own_token_comes_back_to_the_next_run(
+    start: StartAuth, options: AuthOptions
+) -> None:
     first = start(options)
     answer = ask(first, "/token", bearer(token(subscribe=["a"])), "")
     own = answer.body.split(b'"')[3].decode()
+    target = f"/events/a?token={own}"
+    with first.client() as client:
+        client.get(target)
+        cookie = client.read_stream_head().fields["set-cookie"].partition(";")[0]
     second = start(options)
-    assert ask(second, "/channels/a/events", bearer(own)).status == 200
+    second.subscriber(target, f"Cookie: {cookie}\r\n")
     stranger = start(AuthOptions(keys=(HS256,)))
-    assert error(ask(stranger, "/channels/a/events", bearer(own))) == UNAUTHORIZED
+    assert error(ask(stranger, target, f"Cookie: {cookie}\r\n")) == UNAUTHORIZED
 
 
 def test_a_revocation_that_cannot_be_kept_holds_and_is_told(

@@ -141,9 +141,8 @@ def test_nghttp_with_tiny_windows_gets_everything(address: Address, tmp_path: Pa
     urls = [f"{address.url}/events/news?n={number}" for number in range(3)]
     # Windows of 1,023 bytes for a stream, and 4,095 for all.
     shown = run_until_shutdown(address, tmp_path, 3, nghttp, "-w", "10", "-W", "12", *urls)
-    # Pieces of the three stand between one another.
+    # Pieces of the three stand between one another, so only characters can be counted.
     assert shown.count(b"#") == 3 * 100 * sum(range(40))
-    assert shown.count(b"server-shutdown") == 3
 
 
 def run_until_shutdown(

@@ -79,6 +79,22 @@ class Door:
         """A stream of who has shown a grant that needs no lease."""
         return Admission(partial(self._opened, grant, None))
 
+    def seen_in_address(self, token: Token, now: float) -> None:
+        """A token has come in an address: whoever reads a log has it, too.
+
+        Raises:
+            Unavailable: too many have.
+        """
+        if not token.has_expired(now):
+            self._used.use(token.digest, token.expires_at + token.leeway, now)
+
+    def is_known_to_others(self, token: Token) -> bool:
+        """Whether a token has been in an address, as far as is known, or has opened its stream."""
+        if token.own and (token.grant.issued_at or 0.0) < int(self._started_at):
+            return True
+        used = self._used
+        return used.has(token.digest) or (token.single_id is not None and used.has(token.single_id))
+
     def let_in_by_token(
         self, request: Request, token: Token, channels: Sequence[str], now: float
     ) -> Admission:
@@ -91,16 +107,18 @@ class Door:
             Unavailable: too many are opened now.
         """
         self._leases.sweep(now)
-        holder = self._cookies.read(request, token.digest)
-        leases = self._leases_for(request, token, holder)
+        holders = self._cookies.read(request, token.digest)
+        leases = self._leases_for(request, token, holders)
         lease = next((lease for lease in leases if lease.stream is None), None)
         if lease is not None:
             return self._come_back(lease, channels, now)
-        if holder is not None and self._was_before(holder, token, now):
-            lease = self._lease(request, token, holder)
-            lease.grant = replace(lease.grant, ends_at=holder.ends_at)
+        before = next((one for one in holders if self._was_before(one, leases, now)), None)
+        if before is not None:
+            lease = self._lease(request, token, before)
+            lease.grant = replace(lease.grant, ends_at=before.ends_at)
             return self._come_in(lease, channels, now)
         if self._is_fresh(token, now):
+            holder = holders[0] if holders else None
             return self._open_first(request, token, holder, channels, now)
         if leases:
             return self._take_over(leases, channels, now)
@@ -119,20 +137,23 @@ class Door:
         if lease is not None:
             grant = replace(grant, ends_at=min(grant.ends_at, now + self._options.grant_seconds))
         self._check(grant, (), now)
-        holder = None if lease is None else self._cookies.read(request, lease.token)
         fields: Headers = ()
         # After a restart it is what the token says that counts: no more than is granted now.
-        if lease is not None and holder is not None and grant.includes(lease.grant):
-            owner = self._cookies.renewed(holder, grant.ends_at)
-            fields = ((b"set-cookie", self._cookies.field(request, lease.token, owner, now)),)
+        if lease is not None and grant.includes(lease.grant):
+            for holder in self._cookies.read(request, lease.token):
+                if holder.name == lease.holder:
+                    owner = self._cookies.renewed(holder, grant.ends_at)
+                    field = self._cookies.field(request, lease.token, owner, now)
+                    fields = ((b"set-cookie", field),)
         self._streams.renew(granted, grant)
         return fields
 
-    def _leases_for(self, request: Request, token: Token, holder: Holder | None) -> list[Lease]:
+    def _leases_for(self, request: Request, token: Token, holders: list[Holder]) -> list[Lease]:
         """Those that the client has shown to be its own."""
         known = self._leases.of(token.digest)
-        if holder is not None:
-            return [lease for lease in known if lease.holder == holder.name]
+        if holders:
+            names = [holder.name for holder in holders]
+            return [lease for lease in known if lease.holder in names]
         position = request.header(b"last-event-id")
         if not known or not position or self._options.resume is not Resume.LEASE:
             return []
@@ -151,12 +172,12 @@ class Door:
         issued_at = token.grant.issued_at or 0.0
         return issued_at >= int(self._started_at) and not self._used.has(token.single_id)
 
-    def _was_before(self, holder: Holder, token: Token, now: float) -> bool:
-        """Whether the holder had a stream when this server was started, and may have it back."""
+    def _was_before(self, holder: Holder, leases: list[Lease], now: float) -> bool:
+        """Whether the holder, who may have `leases`, had one more before the server's start."""
         return (
             holder.since < self._started_at
             and now < self._started_at + self._options.resume_window_seconds
-            and len(self._leases.of(token.digest)) < holder.streams
+            and sum(lease.holder == holder.name for lease in leases) < holder.streams
         )
 
     def _open_first(
@@ -176,8 +197,7 @@ class Door:
             self._used.use(token.single_id, token.expires_at + token.leeway, now)
         if not self._leases.add(lease, now):
             return self.let_in(lease.grant)
-        field = cookies.field(request, token.digest, owner, now)
-        return self._admission(lease, ((b"set-cookie", field),))
+        return self._admission(lease, cookies.fields(request, token.digest, owner, now))
 
     def _come_in(self, lease: Lease, channels: Sequence[str], now: float) -> Admission:
         """Come back to what an earlier run has opened."""

@@ -40,8 +40,15 @@ class Grant:
     issued_at: float | None = None
     token_id: str | None = None
     """The token's `jti`."""
+    session_id: str | None = None
+    """The `jti` of the token that this one was exchanged for."""
     key: str | None = None
     """The name of the API key."""
+
+    @property
+    def token_ids(self) -> list[str]:
+        """By which it can be taken back."""
+        return [name for name in (self.token_id, self.session_id) if name is not None]
 
     def may_subscribe(self, channel: str) -> bool:
         """Whether `channel`, a checked name, may be followed."""

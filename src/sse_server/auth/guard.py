@@ -119,7 +119,7 @@ class Guard:
         self._clock = clock
         self._foreign = foreign
         self._cookie = None if options.cookie is None else options.cookie.encode()
-        self._api_keys = ApiKeys(options.api_keys)
+        self.api_keys = ApiKeys(options.api_keys)
         self._expected = Expected(
             audience=options.audience, issuer=options.issuer, leeway=options.leeway_seconds
         )
@@ -136,7 +136,7 @@ class Guard:
             return request
         found = self._credential(request)
         if found is not None and is_api_key(found.text) and found.way is Way.HEADER:
-            grant = self._api_keys.grant(found.text)
+            grant = self.api_keys.grant(found.text)
             if grant is None:
                 raise Unauthorized("there is no such key")
             return request.with_rights(Access(grant, self._door, self._clock()))
@@ -145,8 +145,8 @@ class Guard:
                 self._check_origin(request)
             return self._by_token(request, found)
         if self._options.forward.url is not None and _has_session(request):
-            if request.header(b"authorization") is None:
-                self._check_origin(request)
+            # Browsers send Basic authorization by themselves, as they do cookies.
+            self._check_origin(request)
             return self._by_session(request)
         raise Unauthorized(
             "say who you are: Authorization: Bearer, or a token in the query",
@@ -158,13 +158,19 @@ class Guard:
         try:
             return credential(request, self._cookie)
         except Unauthorized:
-            if self.ring or self._options.forward.url is None:
+            if self._options.forward.url is None:
                 raise
             return None  # the application may know what to make of it
 
     def _is_for_us(self, found: Credential) -> bool:
         """Whether it is a token that we verify; without keys of others only our own are."""
-        return bool(self.ring) or (found.way is Way.QUERY and bool(self._own_keys))
+        if self.ring or found.way is Way.QUERY:
+            return bool(self.ring or self._own_keys)
+        try:
+            parts = take_apart(found.text)
+        except Unauthorized:
+            return False
+        return is_signed_by(parts, self._own_keys)
 
     def _by_token(self, request: Request, found: Credential) -> Request | Awaitable[Request]:
         parts = take_apart(found.text)
@@ -209,11 +215,17 @@ class Guard:
             raise Unauthorized("the token was revoked")
         if found.way is Way.QUERY:
             self._check_for_address(token)
-            if not _is_stream(request) and token.has_expired(now):
+            self._door.seen_in_address(token, now)
+            is_stream = _is_stream(request)
+            if token.has_expired(now) and not (is_stream and request.method == b"GET"):
                 raise _expired()
+            if token.single_id is not None and not is_stream:
+                raise Unauthorized("the token opens a stream, and nothing else")
             return request.with_rights(Access(token.grant, self._door, now, token))
-        if token.has_expired(now):
+        if token.grant.ends_at <= now:
             raise _expired()
+        if self._door.is_known_to_others(token):
+            raise Unauthorized("the token has been in an address, and holds nowhere else: get one")
         return request.with_rights(Access(token.grant, self._door, now))
 
     def _check_for_address(self, token: Token) -> None:
@@ -238,7 +250,7 @@ class Guard:
         """
         origin = request.header(b"origin")
         if origin is None:
-            if request.method in _SAFE_METHODS:
+            if request.method in _SAFE_METHODS or request.header(b"authorization") is not None:
                 return
             raise Forbidden(
                 "a request with a cookie has to say by Origin which page it comes from; programs "

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 OLD_SECONDS = 600.0
 """A set is asked for again after this, so that a key that was taken out of it is forgotten."""
+MOST_TRIED = 10
+"""Keys for one token: a signature takes 70 µs to be refused, and a token that names no key may be
+anybody's."""
 LEAST_SECONDS = 10.0
 """Between two times that it is asked for, whatever tokens name."""
 
@@ -96,8 +99,9 @@ class KeyRing:
         self.sets = [known.get(one.source, one) for one in self.sets]
 
     def find(self, algorithm: str, kid: str | None) -> list[Key]:
-        """The keys that may have signed a token with this head."""
-        return [key for one in self.sets for key in candidates(one.keys, algorithm, kid)]
+        """The keys that may have signed a token with this head: the first few of them."""
+        found = [key for one in self.sets for key in candidates(one.keys, algorithm, kid)]
+        return found[:MOST_TRIED]
 
     def knows(self, kid: str | None) -> bool:
         """Whether some key is called so; a token that names none asks for nobody."""

@@ -96,7 +96,9 @@ def secret_key(names: Collection[str], secret: bytes, kid: str | None = None) ->
     if not own <= set(_SECRET_BYTES):
         raise InvalidKey("a secret is for HS256, HS384 and HS512 alone")
     if len(secret) < least:
-        raise InvalidKey(f"the secret has to have {least} bytes at least: openssl rand -hex 32")
+        raise InvalidKey(
+            f"the secret has to have {least} bytes at least: make one with openssl rand -hex 32"
+        )
     return Key(own, _prepared(next(iter(own)), secret), kid)
 
 

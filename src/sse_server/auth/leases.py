@@ -107,6 +107,11 @@ class Leases:
             if not of_token:
                 del self._by_token[lease.token]
 
+    def revoke(self, grant_is_revoked: Callable[[Grant], bool]) -> None:
+        """End those that were left and whose grants were taken back."""
+        for lease in [lease for lease in self._left if grant_is_revoked(lease.grant)]:
+            self.end(lease)
+
     def sweep(self, now: float) -> None:
         """End those that were left too long ago."""
         while self._left:

@@ -36,11 +36,13 @@ class UsedTokens:
         return token in self._until
 
     def use(self, token: bytes, until: float, now: float) -> None:
-        """It is used now, and would be good until `until`.
+        """It is used now, perhaps not for the first time, and would be good until `until`.
 
         Raises:
             Unavailable: too many were used in too short a time.
         """
+        if token in self._until:
+            return
         self._forget(now)
         if len(self._until) >= self._most:
             raise Unavailable(
@@ -105,7 +107,7 @@ class Revocations:
 
     def has(self, grant: Grant) -> bool:
         """Whether `grant` was revoked."""
-        if grant.token_id is not None and grant.token_id in self._tokens:
+        if any(token_id in self._tokens for token_id in grant.token_ids):
             return True
         if grant.subject is None:
             return False

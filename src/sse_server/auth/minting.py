@@ -57,6 +57,9 @@ class Mint:
         }
         if grant.ends_at < now + 1e9:  # an API key has no end
             claims["until"] = int(grant.ends_at)
+        session_id = grant.session_id or grant.token_id
+        if session_id is not None:
+            claims["session"] = session_id
         if grant.subject is not None:
             claims["sub"] = grant.subject
         if grant.tenant is not None:

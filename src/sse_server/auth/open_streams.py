@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter, defaultdict
 from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import orjson
@@ -20,7 +21,7 @@ from sse_server.wire.encoder import own_event
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from sse_server.auth.grant import Grant
     from sse_server.auth.leases import Lease, Leases
@@ -174,15 +175,14 @@ class OpenStreams:
         self._unindex(granted)
         if granted.lease is not None:
             self._leases.leave(granted.lease, self._clock(), self._newest())
-        if len(self._ends) > 2 * len(self.all) + 64:
-            self._ends = [entry for entry in self._ends if entry[2].is_open]
-            heapq.heapify(self._ends)
+        self._clear_ends()
 
     def renew(self, granted: GrantedStream, grant: Grant) -> None:
         """It goes on by another grant."""
         self._unindex(granted)
         granted.grant = grant
         self._index(granted)
+        self._clear_ends()
         if granted.lease is not None:
             granted.lease.grant = grant
 
@@ -190,12 +190,12 @@ class OpenStreams:
         """Once a second: end those whose grants have ended."""
         now = self._clock()
         self._leases.sweep(now)
-        for number in range(ENDED_PER_SECOND):
-            if not self._ends or self._ends[0][0] > now:
-                return
+        ended = 0
+        while self._ends and self._ends[0][0] <= now and ended < ENDED_PER_SECOND:
             ends_at, _, granted = heapq.heappop(self._ends)
             if granted.is_open and granted.grant.ends_at == ends_at:
-                self._end(granted, CloseReason.EXPIRED, 1_000 + 100 * (number % 30))
+                self._end(granted, CloseReason.EXPIRED, 1_000 + 100 * (ended % 30))
+                ended += 1
 
     def revoke(self, streams: Iterable[GrantedStream]) -> int:
         """End these at once; returns how many."""
@@ -204,11 +204,25 @@ class OpenStreams:
             self._end(granted, CloseReason.REVOKED)
         return len(ended)
 
+    def of_keys(self, names: Collection[str]) -> list[GrantedStream]:
+        """Those that API keys of these names have opened. Looks at all that there are."""
+        return [granted for granted in self.all.values() if granted.grant.key in names]
+
     def of(self, token_id: str | None, subject: str | None) -> list[GrantedStream]:
         """Those of one `jti`, and those of one `sub`."""
         found = dict(self._by_token.get(token_id or "", {}))
         found.update(self._by_subject.get(subject or "", {}))
         return list(found)
+
+    def _clear_ends(self) -> None:
+        """Forget ends of what is gone, or was renewed, before they are more than what is open."""
+        if len(self._ends) > 2 * len(self.all) + 64:
+            self._ends = [
+                (granted.grant.ends_at, next(self._numbers), granted)
+                for granted in self.all.values()
+                if granted.grant.ends_at < inf
+            ]
+            heapq.heapify(self._ends)
 
     def _end(
         self, granted: GrantedStream, reason: CloseReason, retry_ms: int | None = None
@@ -222,11 +236,11 @@ class OpenStreams:
         grant = granted.grant
         if grant.subject is not None:
             self._by_subject[grant.subject][granted] = None
-        if grant.token_id is not None:
-            self._by_token[grant.token_id][granted] = None
+        for token_id in grant.token_ids:
+            self._by_token[token_id][granted] = None
         if grant.tenant is not None:
             self.tenants[grant.tenant] += 1
-        if grant.ends_at < float("inf"):
+        if grant.ends_at < inf:
             heapq.heappush(self._ends, (grant.ends_at, next(self._numbers), granted))
 
     def _unindex(self, granted: GrantedStream) -> None:
@@ -235,8 +249,11 @@ class OpenStreams:
             self.tenants[grant.tenant] -= 1
             if not self.tenants[grant.tenant]:
                 del self.tenants[grant.tenant]
-        for index, name in ((self._by_subject, grant.subject), (self._by_token, grant.token_id)):
-            if name is not None and name in index:
+        names = [(self._by_token, token_id) for token_id in grant.token_ids]
+        if grant.subject is not None:
+            names.append((self._by_subject, grant.subject))
+        for index, name in names:
+            if name in index:
                 index[name].pop(granted, None)
                 if not index[name]:
                     del index[name]

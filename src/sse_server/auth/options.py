@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from sse_server.auth.api_keys import ApiKeys
+from sse_server.auth.asked_address import asked_host
 from sse_server.auth.key_source import KeySource
 from sse_server.auth.keys import InvalidKey, check_algorithms
 from sse_server.errors import ConfigurationError, quoted
@@ -45,14 +45,20 @@ class ForwardOptions(Options):
             ConfigurationError: it is none.
         """
         Options.__post_init__(self)
-        if self.url is not None:
-            parts = urlsplit(self.url)
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
-                raise ConfigurationError(
-                    setting="ForwardOptions.url",
-                    problem="this is no address that can be asked",
-                    mend="write for example http://127.0.0.1:3000/sse-auth",
-                )
+        if self.url is None:
+            return
+        if asked_host(self.url) is None:
+            raise ConfigurationError(
+                setting="ForwardOptions.url",
+                problem="this is no address that can be asked",
+                mend="write for example http://127.0.0.1:3000/sse-auth",
+            )
+        if "@" in self.url.partition("://")[2].partition("/")[0]:
+            raise ConfigurationError(
+                setting="ForwardOptions.url",
+                problem="the address has a user, who would be asked about in place of who asks",
+                mend="leave it out: Authorization is sent as the request has it",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,15 +97,17 @@ class AuthOptions(Options):
     max_leases: Annotated[int, Bounds(1, 100_000_000), RELOADABLE] = 100_000
     """Streams of query tokens that can be come back to. Beyond these, those that were left longest
     ago cannot. About 1 KB each."""
-    max_used: Annotated[int, Bounds(1, 100_000_000)] = 200_000
-    """Tokens whose use is remembered until they expire; beyond these others are refused for the
-    moment. About 200 bytes each."""
+    max_used: Annotated[int, Bounds(1, 100_000_000)] = 400_000
+    """Of tokens that come in addresses it is remembered until they expire that they have, and that
+    they were used: two entries of 200 bytes each. Beyond so many, others are refused for the
+    moment."""
     max_revoked: Annotated[int, Bounds(1, 10_000_000)] = 100_000
     """Tokens, and users, that can be revoked at one time; beyond these it is refused."""
     revoked_seconds: Annotated[float, Bounds(60, 315_360_000)] = 604_800.0
     """How long that is remembered. As long as the longest token lives: a week."""
     token_seconds: Annotated[float, Bounds(1, 86_400), RELOADABLE] = 60.0
-    """How long a token of `POST /token` can be used to open a stream."""
+    """How long a token of `POST /token` can be used to open a stream; not longer than
+    `query_seconds`."""
     state_file: str | None = None
     """Where the server keeps the secret that it signs its own tokens and cookies with, and what was
     revoked; it is made if it is not there. None: both are gone with the process, and who is to come

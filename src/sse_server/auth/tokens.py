@@ -25,6 +25,7 @@ from sse_server.auth.grant import (
     name_claim,
     time_claim,
 )
+from sse_server.auth.patterns import Patterns
 from sse_server.errors import Unauthorized
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Token:
     single_id: bytes | None
     """What it is known by where it can be used once; None: it has no `jti`."""
     until: float | None
-    """When the grant of a stream that it opens is to end, if it says so."""
+    """When what it grants is to end, if it says so."""
     own: bool = False
     """We have made it ourselves."""
 
@@ -144,16 +145,21 @@ def _token(claims: Mapping[str, object], parts: Parts, expected: Expected, *, ow
     if expires_at is None:
         raise Unauthorized("the token has no end: it has to have exp")
     begins = [time for time in (time_claim(claims, "nbf"), time_claim(claims, "iat")) if time]
+    until = time_claim(claims, "until")
+    ends_at = expires_at + expected.leeway
     subscribe, publish = granted_channels(claims.get("channels"))
+    if own:  # who has stolen our secret makes no publisher with it
+        publish = Patterns()
     token_id = name_claim(claims, "jti")
     grant = Grant(
         subject=name_claim(claims, "sub"),
         tenant=name_claim(claims, "tenant"),
         subscribe=subscribe,
         publish=publish,
-        ends_at=expires_at + expected.leeway,
+        ends_at=ends_at if until is None else min(ends_at, until),
         issued_at=time_claim(claims, "iat"),
         token_id=token_id,
+        session_id=name_claim(claims, "session") if own else None,
     )
     single_id = None
     if token_id is not None:
@@ -166,7 +172,7 @@ def _token(claims: Mapping[str, object], parts: Parts, expected: Expected, *, ow
         expires_at,
         expected.leeway,
         single_id,
-        time_claim(claims, "until"),
+        until,
         own,
     )
 

@@ -93,6 +93,8 @@ def _print_first_steps(server: Server) -> None:
             option, base = f"--unix-socket {address.removeprefix('unix:')} ", "http://localhost"
         else:
             option, base = "", f"{server.scheme}://{address}"
+        if server.options.auth.is_configured:
+            option += "-H 'Authorization: Bearer TOKEN' "
         print(
             f"sse-server {__version__} serves on {address}\n"
             f"  subscribe: curl -N {option}{base}/events/news\n"

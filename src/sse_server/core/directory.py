@@ -69,6 +69,10 @@ class Directory:
         infos = (self.channel(name) for name in names)
         return [info for info in infos if info is not None]
 
+    def lost(self, channel: str) -> int:
+        """Up to which offset the log has lost frames of `channel`, or may have."""
+        return self._log.lost(channel)
+
     def history(
         self, channel: str, after: int | None, until: int | None, max_frames: int, max_bytes: int
     ) -> HistoryPage:

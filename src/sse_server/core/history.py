@@ -119,6 +119,9 @@ def turn(subscriber: Subscriber, pump: Pump, group: Group) -> int | None:
     if subscriber.inquiry is not None:
         return _give(subscriber, pump, group)
     if group.hub.history is not None and is_deep(subscriber):
+        if subscriber.farewell is not None:  # the next server has it, too
+            subscriber.close(CloseReason.DRAINED, subscriber.farewell)
+            return 1
         _ask(subscriber, group, pump)
         return 1
     return None

@@ -14,6 +14,7 @@ from sse_server.core.pressure import is_too_high
 from sse_server.core.pump import Pump
 from sse_server.core.reading import known_count
 from sse_server.core.registry import Registry
+from sse_server.core.renewal import begin_anew
 from sse_server.core.roster import Roster
 from sse_server.core.stall import Stalls
 from sse_server.core.start import EARLIEST, begin
@@ -107,6 +108,10 @@ class Hub:
     def advance(self, offset: int) -> None:
         """Everything up to `offset` that was to be delivered has been."""
         self.log.advance(offset)
+
+    def begin_anew(self, epoch: bytes, newest: int) -> None:
+        """What was beyond `newest` is gone; what is delivered from now on is of a new epoch."""
+        begin_anew(self, epoch, newest)
 
     def complete(self, channel: str, offset: int) -> None:
         """What is delivered to a channel that is watched has no hole beyond `offset`."""

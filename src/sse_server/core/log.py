@@ -2,11 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import NamedTuple, Protocol
 
-from sse_server.core.gap import Gap
+from sse_server.core.burst import Burst
 from sse_server.core.log_options import LogOptions
 from sse_server.core.reading import Reading, read
 from sse_server.core.window import FRAME_OVERHEAD_BYTES, INCOMPLETE, ChannelOptions, Mark, Window
@@ -32,26 +31,6 @@ class Readable(Hashable, Protocol):
     def framing(self) -> Framing:
         """How blocks become what one write sends."""
         ...
-
-
-@dataclass(slots=True)
-class Burst:
-    """The bytes of one write, and the place it leads to. Shared by all who stand at one place."""
-
-    data: bytes
-    frames: int
-    place: int
-    seen: int
-    cut: bool
-    """The budget ended it: there is more."""
-    newest: int
-    """Of the log when it was read: an uncut burst is good until something is appended."""
-    gaps: Sequence[Gap]
-    last: int
-    """The last id in it."""
-    skipped: int
-    conflated: int
-    closes: bool
 
 
 class Tombstone(NamedTuple):
@@ -238,6 +217,21 @@ class Log:
         if not window.options.ephemeral and not offset <= window.lost < INCOMPLETE:
             window.lost = window.uncertain = offset
         window.newest = max(window.newest, offset)
+
+    def begin_anew(self, newest: int) -> None:
+        """Hold nothing, and go on from `newest`: what was beyond is gone."""
+        for window in list(self.windows.values()):
+            if window.lost < INCOMPLETE:
+                self.cut(window, self.newest)
+                window.newest = newest
+            if not window.options.ephemeral:
+                window.lost = window.uncertain = min(window.lost, newest)
+            self.release(window)
+        self._tombstones.clear()
+        if self._floor < INCOMPLETE:
+            self._floor = newest
+        self.newest = newest
+        self.forget_bursts()
 
     def drop(self, window: Window) -> None:
         """Forget a window, and what it holds: it will not be appended to any more."""

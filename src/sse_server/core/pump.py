@@ -11,7 +11,8 @@ from sse_server.core.histogram import SECONDS, Histogram
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from sse_server.core.log import Burst, Log
+    from sse_server.core.burst import Burst
+    from sse_server.core.log import Log
 
 
 _MAX_TOLD_GAPS = 64

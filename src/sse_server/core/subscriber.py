@@ -25,10 +25,11 @@ from sse_server.wire.flow import NOTHING, CloseReason
 
 if TYPE_CHECKING:
     from sse_server.core.bundle import Bundle
+    from sse_server.core.burst import Burst
     from sse_server.core.channel import Channel
     from sse_server.core.group import Group
     from sse_server.core.lane import Lane
-    from sse_server.core.log import Burst, Log
+    from sse_server.core.log import Log
     from sse_server.core.pump import Pump
     from sse_server.core.reading import Reading
     from sse_server.core.start import Beginning
@@ -150,6 +151,9 @@ class Subscriber:
 
     def finish(self, farewell: bytes) -> None:
         """End the stream with `farewell`, framed already, as soon as it has everything."""
+        if self.inquiry is not None:  # the next server has what it lacks, too
+            self.close(CloseReason.DRAINED, farewell)
+            return
         self.farewell = farewell
         if self.lane is not None:
             self.leave_lane()

@@ -26,6 +26,10 @@ class Directory(Protocol):
         """At most `limit` channels by name, from the first name behind `after` on."""
         ...
 
+    def lost(self, channel: str) -> int:
+        """Up to which offset the log has lost events of `channel`, or may have."""
+        ...
+
     def history(
         self, channel: str, after: int | None, until: int | None, max_frames: int, max_bytes: int
     ) -> "HistoryPage":

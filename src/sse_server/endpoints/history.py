@@ -1,5 +1,8 @@
 """`GET /channels/{channel}/events`: what a channel has had, as an answer that ends.
 
+What the log does not hold is read through the engine, if that keeps more; by then the answer comes
+later.
+
 - `after`: a position, exclusive. Left out, or `earliest`: from the oldest that is held.
 - `until`: a position, inclusive. Left out: to the newest.
 - `limit`: how many events, at most 1,000. A page is also cut before it exceeds 1 MiB, but never
@@ -18,8 +21,11 @@ has not reached, is well formed and names nothing here: 410 and a code of its ow
 another, to read again from `earliest`. A stream has no such choice and tells a gap instead.
 """
 
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
 
+from sse_server.core.directory import HistoryPage
+from sse_server.core.history import Page, Question
 from sse_server.endpoints.address import channel_in_path, page_limit, single_parameters
 from sse_server.endpoints.directory import Directory
 from sse_server.endpoints.media_type import EVENT_STREAM, names_event_stream
@@ -30,6 +36,9 @@ from sse_server.http.request import Headers, Request
 from sse_server.http.response import NO_STORE, Response, json_response
 from sse_server.wire.parser import EventStreamParser
 from sse_server.wire.position import PositionFault, Positions
+
+ReadHistory = Callable[[Question, int, int], Awaitable[Page]]
+"""An engine's `history`."""
 
 DEFAULT_EVENTS = 100
 MAX_EVENTS = 1_000
@@ -53,18 +62,21 @@ class PositionGone(RequestError):  # noqa: N818 (named as the classes of sse_ser
 class HistoryEndpoint:
     """Reads channels back."""
 
-    __slots__ = ("_directory", "_positions")
+    __slots__ = ("_directory", "_positions", "_read")
 
-    def __init__(self, directory: Directory, positions: Positions) -> None:
-        """`positions`: the engine's."""
+    def __init__(
+        self, directory: Directory, positions: Positions, read: ReadHistory | None = None
+    ) -> None:
+        """`positions`: the engine's. `read`: what it keeps beyond the log, if it does."""
         self._directory = directory
         self._positions = positions
+        self._read = read
 
     def add_to(self, router: Router) -> None:
         """Take the address."""
         router.add(b"GET", "/channels/{channel}/events", self)
 
-    def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Request) -> Response | Awaitable[Response]:
         """`GET /channels/{channel}/events`."""
         channel = channel_in_path(request.path, _PREFIX, _SUFFIX)
         check_subscribe(request, (channel,))
@@ -75,7 +87,33 @@ class HistoryEndpoint:
         until = self._offset("until", parameters[b"until"]) if b"until" in parameters else None
         if begin is not None and until is not None and until < begin:
             raise InvalidRequest("the query's until is before its after: nothing can be between")
+        if self._read is not None and self._directory.lost(channel) > (begin or 0):
+            question = Question(
+                (channel,), begin, self._directory.newest if until is None else until
+            )
+            return self._answer_later(
+                request, parameters, self._read(question, limit, MAX_PAGE_BYTES), question
+            )
         page = self._directory.history(channel, begin, until, limit, MAX_PAGE_BYTES)
+        return self._answer(request, parameters, page)
+
+    async def _answer_later(
+        self,
+        request: Request,
+        parameters: dict[bytes, bytes],
+        later: Awaitable[Page],
+        question: Question,
+    ) -> Response:
+        """The log does not have it all: what the engine keeps."""
+        page = await later
+        is_lost = bool(page.lost) and question.after is not None
+        more = page.end < question.until
+        found = HistoryPage([page.blocks], page.end, is_lost, more)
+        return self._answer(request, parameters, found)
+
+    def _answer(
+        self, request: Request, parameters: dict[bytes, bytes], page: HistoryPage
+    ) -> Response:
         blocks = b"".join(page.frames)
         end = self._positions.encode(page.end)
         if names_event_stream(request):

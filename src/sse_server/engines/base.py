@@ -11,8 +11,9 @@ The rules, which `tests/engines/test_contract.py` holds every engine to:
 3. **Order.** Every node is handed all events that it is to have in the order of their offsets,
    which only grow, not always by one. Nothing is handed up that is not stored, and an event is
    handed up before its publisher is answered.
-4. **Batches** are stored all or not at all where the engine can. An engine that cannot stores each
-   event for itself, and raises `Unavailable` when one was not: again "not known", for all of them.
+4. **Batches** are stored all or not at all where the engine can. One that cannot, and a batch that
+   was published in parts because subscribers were behind, answer event by event: `PartlyStored` has
+   the receipts of the first, which are stored; of the others it is not known.
 5. **History.** `history` reads what is kept, in pages, in order, up to a place that the page names.
    Whatever was handed up can be read, and is kept at least as long as the log keeps it. What
    retention has taken is told as lost: never left out without a word.
@@ -26,7 +27,8 @@ The rules, which `tests/engines/test_contract.py` holds every engine to:
 8. **Epochs.** A position names the epoch that gave it. An engine whose newest position is below one
    that was handed out (it was restored from an older copy, say) goes on in a new epoch, stored by
    compare-and-set where nodes share it, so that what was lost is told as a gap and never mistaken
-   for what came in its place.
+   for what came in its place. A node that is running calls `Upward.begin_anew` before anything
+   else is handed up.
 """
 
 from collections.abc import Awaitable, Sequence
@@ -34,6 +36,7 @@ from typing import NamedTuple, Protocol
 
 from sse_server.core.engine_counters import EngineCounters
 from sse_server.core.history import Page, Question
+from sse_server.errors import Unavailable
 from sse_server.wire.event import Event
 from sse_server.wire.position import Positions
 
@@ -52,6 +55,19 @@ class Receipt(NamedTuple):
     duplicate: bool
 
 
+class PartlyStored(Unavailable):
+    """A batch of which the first events are stored, and the others are not known to be."""
+
+    def __init__(self, message: str, receipts: Sequence[Receipt]) -> None:
+        """`receipts`: of those that are."""
+        super().__init__(message)
+        self.receipts = receipts
+        self.details = {
+            "stored": len(receipts),
+            "last": receipts[-1].position.decode(),
+        }
+
+
 class Upward(Protocol):
     """The hub, as an engine sees it."""
 
@@ -61,6 +77,10 @@ class Upward(Protocol):
 
     def advance(self, offset: int) -> None:
         """Everything up to here that is watched has been handed up."""
+        ...
+
+    def begin_anew(self, epoch: bytes, newest: int) -> None:
+        """The newest event there is stands at `newest`, below what was handed up."""
         ...
 
     def complete(self, channel: str, offset: int) -> None:

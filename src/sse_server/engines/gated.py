@@ -12,6 +12,7 @@ from sys import maxsize
 from typing import TYPE_CHECKING, Protocol
 
 from sse_server.core.window import FRAME_OVERHEAD_BYTES
+from sse_server.engines.base import PartlyStored
 from sse_server.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -147,8 +148,14 @@ class GatedEngine:
             part = self._part(publications, len(receipts))
             while self._must_wait(part):
                 await self._caught_up()
-            answer = self._engine.publish(part)
-            receipts += answer if isinstance(answer, list) else await answer
+            try:
+                answer = self._engine.publish(part)
+                receipts += answer if isinstance(answer, list) else await answer
+            except Unavailable as error:
+                if not receipts:
+                    raise
+                raise PartlyStored(error.message, receipts) from error
+            await asyncio.sleep(0)  # 10,000 events take 0.1 s, in which others want something
         return receipts
 
     async def _caught_up(self) -> None:

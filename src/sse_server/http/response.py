@@ -61,5 +61,5 @@ def json_response(status: int, value: object, headers: Headers = ()) -> Response
 
 def error_response(error: RequestError) -> Response:
     """The JSON that every refused request gets. What is refused now may be granted later."""
-    body = {"error": error.code, "message": error.message}
+    body = {"error": error.code, "message": error.message, **error.details}
     return json_response(error.status, body, (NO_STORE, *error.headers))

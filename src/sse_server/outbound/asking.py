@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -35,6 +37,7 @@ logger = logging.getLogger(__name__)
 KEYS_TIMEOUT_SECONDS = 5.0
 MAX_ANSWER_BYTES = 1024 * 1024
 """Of a key set, or of a grant. Both have some KB."""
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL, UnicodeError, TimeoutError)
 _CONNECTIONS = 100  # at once; what comes beyond waits, within its time
 
 
@@ -46,17 +49,19 @@ class HttpAsking:
         self._options = options
         self._sessions = SessionCache()
         self._fetching: dict[KeySet, asyncio.Task[None]] = {}
-        self._asking: dict[bytes, asyncio.Task[Grant]] = {}
+        self._asking: dict[tuple[int, bytes], asyncio.Task[Grant]] = {}
+        self._forgotten = 0  # times: what was asked before that is not believed
         self._clients: dict[bool, httpx.AsyncClient] = {}  # by whether they are for this machine
 
     def reload(self, options: AuthOptions) -> None:
         """Other options, from now on."""
         self._options = options
-        self._sessions.clear()
+        self.forget_sessions()
 
     def forget_sessions(self) -> None:
-        """Ask anew for every session."""
+        """Ask anew for every session, also for those that are being asked about."""
         self._sessions.clear()
+        self._forgotten += 1
 
     async def close(self) -> None:
         """Ask nobody any more."""
@@ -84,14 +89,18 @@ class HttpAsking:
             Unauthorized, Forbidden: that it is none.
             Unavailable: nothing that can be understood, or nothing in time.
         """
-        key = session_of(request)
-        known = self._sessions.get(key, time.time())
-        if known is not None:
-            return known
-        if key not in self._asking:
-            self._keep(self._asking, key, self._ask_session(request, key))
-        # Whoever waits may go away; the others still want the answer.
-        return await asyncio.shield(self._asking[key])
+        session = session_of(request)
+        while True:
+            known = self._sessions.get(session, time.time())
+            if known is not None:
+                return known
+            key = (self._forgotten, session)
+            if key not in self._asking:
+                self._keep(self._asking, key, self._ask_session(request, key))
+            # Whoever waits may go away; the others still want the answer.
+            grant = await asyncio.shield(self._asking[key])
+            if key[0] == self._forgotten:
+                return grant
 
     def _keep(
         self, under_way: dict[K, asyncio.Task[T]], key: K, asking: Coroutine[None, None, T]
@@ -120,25 +129,23 @@ class HttpAsking:
                 problem = f"the answer has status {status}"
         except InvalidKey as error:
             problem = error
-        except (httpx.HTTPError, TimeoutError) as error:
+        except _FAILURES as error:
             problem = type(error).__name__
         finally:
             wanted.answered()
         if problem is not None:
             logger.warning("keys stay as they are: %s: %s", _shown(address), problem)
 
-    async def _ask_session(self, request: Request, key: bytes) -> Grant:
+    async def _ask_session(self, request: Request, key: tuple[int, bytes]) -> Grant:
         forward = self._options.forward
-        assert forward.url is not None, "the guard asks only where there is somebody to ask"
-        headers = [
-            (name.decode(), value.decode("latin-1"))
-            for name, value in request.headers
-            if name in {b"cookie", b"authorization"}
-        ]
+        if forward.url is None:  # any more
+            raise _nobody_knows()
+        # As bytes: as text httpx takes nothing but ASCII.
+        headers = [field for field in request.headers if field[0] in {b"cookie", b"authorization"}]
         try:
             async with asyncio.timeout(forward.timeout_seconds):
                 status, body = await self._get(forward.url, headers)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except _FAILURES as error:
             logger.warning("a session cannot be asked for: %s", type(error).__name__)
             raise _nobody_knows() from None
         if status == httpx.codes.UNAUTHORIZED:
@@ -156,7 +163,9 @@ class HttpAsking:
             raise _nobody_knows() from None
         if grant.ends_at <= now:
             raise Unauthorized("the application says that this session has ended: log in")
-        self._sessions.put(key, grant, now + forward.cache_seconds, forward.max_cached)
+        forgotten, session = key
+        if forgotten == self._forgotten:
+            self._sessions.put(session, grant, now + forward.cache_seconds, forward.max_cached)
         return grant
 
     def _client(self, address: str) -> httpx.AsyncClient:
@@ -165,28 +174,46 @@ class HttpAsking:
         client = self._clients.get(is_here)
         if client is None:
             client = self._clients[is_here] = httpx.AsyncClient(
-                headers={"User-Agent": f"sse-server/{__version__}", "Accept": "application/json"},
+                headers={
+                    "User-Agent": f"sse-server/{__version__}",
+                    "Accept": "application/json",
+                    "Accept-Encoding": "identity",  # how long an answer is, is seen before it is
+                },
+                cookies=_no_cookies(),
                 limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=20),
                 timeout=KEYS_TIMEOUT_SECONDS,
                 trust_env=not is_here,
             )
         return client
 
-    async def _get(self, address: str, headers: list[tuple[str, str]]) -> tuple[int, bytes]:
+    async def _get(self, address: str, headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
         """Status and body. Redirects are not followed: what is sent is for this address alone."""
         body = bytearray()
-        async with self._client(address).stream("GET", address, headers=headers) as answer:
-            async for chunk in answer.aiter_bytes():
+        url = httpx.URL(address)
+        # httpx logs the address of each question: what may be secret in it is sent beside it.
+        bare = url.copy_with(userinfo=b"", query=None, fragment=None)
+        auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
+        target = {"target": url.raw_path}
+        client = self._client(address)
+        async with client.stream(
+            "GET", bare, headers=headers, auth=auth, extensions=target
+        ) as answer:
+            async for chunk in answer.aiter_raw():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
                     raise httpx.DecodingError("the answer is too long")
         return answer.status_code, bytes(body)
 
 
+def _no_cookies() -> CookieJar:
+    """A jar that keeps none: what an answer sets is for whose session was asked about."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+
+
 def _shown(address: str) -> str:
     """An address without what may be secret in it."""
-    url = httpx.URL(address)
-    return f"{url.scheme}://{url.host}{url.path}"
+    url = urlsplit(address)
+    return f"{url.scheme}://{url.hostname}{url.path}"
 
 
 def _nobody_knows() -> Unavailable:

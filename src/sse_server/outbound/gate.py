@@ -14,6 +14,7 @@ from collections import Counter
 from math import inf
 from typing import TYPE_CHECKING
 
+from sse_server.auth.api_keys import ApiKeys
 from sse_server.auth.door import Door, Log
 from sse_server.auth.guard import Access, Guard
 from sse_server.auth.keys import InvalidKey
@@ -23,7 +24,8 @@ from sse_server.auth.memory import Revocations, UsedTokens
 from sse_server.auth.minting import Mint, derived
 from sse_server.auth.open_streams import OpenStreams
 from sse_server.auth.state import State
-from sse_server.errors import NotFound, NotGranted, Unavailable, quoted
+from sse_server.auth.tokens import MAX_TOKEN_BYTES
+from sse_server.errors import InvalidRequest, NotFound, NotGranted, Unavailable, quoted
 from sse_server.outbound.files import KeyFiles, load_state, save_state
 
 if TYPE_CHECKING:
@@ -45,8 +47,9 @@ _FILES_SECONDS = 5  # between two looks at key files
 class Gate:
     """Who may listen and publish, of one server; nothing at all while nobody has to say so."""
 
-    def __init__(self, hub: Hub, foreign: Callable[[bytes], None]) -> None:
+    def __init__(self, hub: Hub, foreign: Callable[[bytes], None], *, is_tls: bool = False) -> None:
         """`foreign` is told of the origins of pages that may not send cookies."""
+        self._is_tls = is_tls
         self._hub = hub
         self._foreign = foreign
         self._keeper: _Keeper | None = None
@@ -70,7 +73,7 @@ class Gate:
         if self._keeper is not None:
             self._keeper.take(options, origins)
         elif options.is_configured:
-            keeper = _Keeper(options, self._hub, self._foreign)
+            keeper = _Keeper(options, self._hub, self._foreign, is_tls=self._is_tls)
             keeper.take(options, origins)
             self._keeper = keeper
 
@@ -89,6 +92,7 @@ class Gate:
 
         Raises:
             NotFound: there are no tokens here.
+            InvalidRequest: for so much there is none.
         """
         if self._keeper is None:
             raise _nobody_is_asked()
@@ -139,7 +143,14 @@ class _Keeper:
     _door: Door
     _files: KeyFiles
 
-    def __init__(self, options: AuthOptions, hub: Hub, foreign: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        options: AuthOptions,
+        hub: Hub,
+        foreign: Callable[[bytes], None],
+        *,
+        is_tls: bool,
+    ) -> None:
         from sse_server.outbound.asking import HttpAsking  # noqa: PLC0415 (httpx takes 60 ms)
 
         self._options = options
@@ -153,8 +164,9 @@ class _Keeper:
         self._used = UsedTokens(options.max_used)
         self._revocations = Revocations(options.max_revoked, options.revoked_seconds)
         self._revocations.restore(self._state.tokens, self._state.subjects)
-        self._cookies = LeaseCookies(derived(self._state.secret, b"lease"))
+        self._cookies = LeaseCookies(derived(self._state.secret, b"lease"), is_tls=is_tls)
         self._asking: HttpAsking = HttpAsking(options)
+        self._api_keys = ApiKeys(())
         self._mint: Mint | None = None
         self._ring: KeyRing | None = None
         self.streams = OpenStreams(self._leases, lambda: hub.newest, time.time)
@@ -192,6 +204,10 @@ class _Keeper:
         self._mint = mint
         self._ring = guard.ring
         self.guard = guard
+        gone = self._api_keys.without(guard.api_keys)
+        self._api_keys = guard.api_keys
+        if gone:
+            self.streams.revoke(self.streams.of_keys(gone))
         self._fetch_old_keys()
 
     def tick(self) -> None:
@@ -211,8 +227,14 @@ class _Keeper:
     def issue(self, grant: Grant, subscribe: list[str]) -> tuple[str, int]:
         if self._mint is None:
             raise NotFound("there are no tokens here: the package PyJWT is not installed")
-        seconds = self._options.token_seconds
-        return self._mint.stream_token(grant, subscribe, time.time(), seconds), int(seconds)
+        options = self._options
+        seconds = min(options.token_seconds, options.query_seconds)  # or it would be refused
+        token = self._mint.stream_token(grant, subscribe, time.time(), seconds)
+        if len(token) > MAX_TOKEN_BYTES:
+            raise InvalidRequest(
+                "the token would be too long for an address: name the channels that it is for"
+            )
+        return token, int(seconds)
 
     def renew(
         self, stream: OpenStream, request: Request, grant: Grant
@@ -233,6 +255,7 @@ class _Keeper:
         if subject is not None:
             self._revocations.revoke_subject(subject, now)
         self._asking.forget_sessions()
+        self._leases.revoke(self._revocations.has)
         ended = streams.revoke(streams.of(token_id, subject))
         self._save()
         return ended

@@ -57,6 +57,13 @@ class Positions:
         self._begins = [start for _, start in former]
         self._ends = dict(zip(self._former, [*self._begins[1:], begin], strict=False))
 
+    def begin(self, epoch: bytes, begin: int) -> None:
+        """Another epoch has the offsets beyond `begin`. Those that the last one had are gone."""
+        former = [*zip(self._former, self._begins, strict=True), (self.epoch, self._begin)]
+        # An epoch that began where nothing is left gave nothing that is.
+        former = [one for one in former if one[1] < begin or one[1] < 0]
+        self.__init__(epoch, begin, former)  # type: ignore[misc]  # all anew, in place
+
     def encode(self, offset: int) -> bytes:
         """The position of `offset`: for ever the same, in the epoch that gave it."""
         if offset > self._begin:

@@ -1,0 +1,86 @@
+"""The server with the SQLite engine: what clients see of it over restarts."""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sse_server import ServerOptions
+from sse_server.core.hub_options import HubOptions
+from sse_server.core.log_options import LogOptions
+from sse_server.core.window import ChannelOptions
+from tests.running_server import RunningServer, run_server
+
+FEW = LogOptions(channel=ChannelOptions(max_frames=5))
+
+
+def served(path: Path) -> contextlib.AbstractContextManager[RunningServer]:
+    options = ServerOptions(
+        bind=("127.0.0.1:0",),
+        drain_seconds=0.2,
+        engine=f"sqlite://{quote(str(path))}",
+        hub=HubOptions(log=FEW),
+    )
+    return run_server("asyncio", options)
+
+
+def history(running: RunningServer, query: str = "") -> dict[str, Any]:
+    with running.client() as client:
+        client.get(f"/channels/news/events?limit=7{query}")
+        answer = client.read_answer()
+        assert answer.status == 200, answer
+        found: dict[str, Any] = json.loads(answer.body)
+        return found
+
+
+def test_a_stream_reads_what_is_kept_and_goes_on_live(tmp_path: Path) -> None:
+    path = tmp_path / "größe 100%.db"
+    with served(path) as running:
+        running.publish("news", *map(str, range(50)))
+    with served(path) as running:
+        running.publish("news", *map(str, range(50, 90)))
+        stream = running.subscriber("/events/news?last_event_id=earliest")
+        assert stream.read_events(90) == [str(number) for number in range(90)]
+        running.publish("news", "live")
+        assert stream.read_events(1) == ["live"]
+    assert path.exists()
+
+
+def test_the_history_of_a_channel_is_read_through_the_engine(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with served(path) as running:
+        running.publish("news", *map(str, range(20)))
+    with served(path) as running:
+        got: list[str] = []
+        after: str | None = "earliest"
+        pages = 0
+        while after is not None:
+            page = history(running, f"&after={after}")
+            assert page["complete"] is True
+            got += [event["data"] for event in page["events"]]
+            after = page["next"]
+            pages += 1
+        assert got == [str(number) for number in range(20)]
+        assert pages == 3
+        end = page["end"]
+        running.publish("news", "new")
+        (event,) = history(running, f"&after={end}")["events"]
+        assert event["data"] == "new"
+
+
+def test_a_restart_is_no_gap(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with served(path) as running:
+        running.publish("news", "1")
+        stream = running.subscriber("/events/news?last_event_id=earliest")
+        assert stream.read_events(1) == ["1"]
+        last_id = history(running)["end"]
+        running.publish("news", "2")
+    for data in ("3", "4"):
+        with served(path) as running:
+            running.publish("news", data)
+    with served(path) as running:
+        stream = running.subscriber("/events/news", f"Last-Event-ID: {last_id}\r\n")
+        running.publish("news", "5")
+        assert stream.read_events(4) == ["2", "3", "4", "5"]
