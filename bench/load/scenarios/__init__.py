@@ -3,7 +3,9 @@
 from bench.load.scenarios import streams  # isort: skip (the order of the imports is that of the runs)
 from bench.load.scenarios import delivery  # isort: skip
 from bench.load.scenarios import channels  # isort: skip
+from bench.load.scenarios import multiplexing  # isort: skip
 from bench.load.scenarios import publishing  # isort: skip
+from bench.load.scenarios import stored  # isort: skip
 from bench.load.scenarios import hardship  # isort: skip
 from bench.load.scenarios.registry import SCENARIOS, Part, Scenario
 
@@ -14,6 +16,8 @@ __all__ = [
     "channels",
     "delivery",
     "hardship",
+    "multiplexing",
     "publishing",
+    "stored",
     "streams",
 ]

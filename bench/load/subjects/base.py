@@ -16,6 +16,8 @@ class Subject(Protocol):
     """Whether one request can publish many events."""
     drains: bool
     """Whether it ends its streams itself when it is told to stop."""
+    http2_after: int | None
+    """How far behind its port is the one on which it speaks HTTP/2 in clear; None: on none."""
     stall_timeout_seconds: float | None
     """After so long it closes who reads nothing; None: never."""
 

@@ -36,6 +36,7 @@ http {{
     nchan_message_timeout 5m;
     server {{
         listen 127.0.0.1:{port} backlog=4096;
+        listen 127.0.0.1:{http2_port} http2 backlog=4096;
         location ~ ^/publish/(\\w+)$ {{
             nchan_publisher;
             nchan_channel_id $1;
@@ -79,6 +80,7 @@ class Nchan:
     replays = True
     batches = False
     drains = True
+    http2_after: int | None = 1
     stall_timeout_seconds: float | None = None
 
     def missing(self) -> str | None:
@@ -104,6 +106,7 @@ class Nchan:
                 user="user root;" if os.geteuid() == 0 else "",
                 folder=folder,
                 port=port,
+                http2_port=port + 1,
                 descriptors=descriptors,
                 # With less than a sixteenth of them free, nginx closes those that have just come.
                 connections=descriptors * 2,

@@ -17,6 +17,7 @@ class Node:
     replays = False
     batches = False
     drains = False
+    http2_after: int | None = 1
     stall_timeout_seconds: float | None = None
 
     def missing(self) -> str | None:

@@ -16,7 +16,12 @@ class SseServer:
     replays = True
     batches = True
     drains = True
+    http2_after: int | None = 0
     stall_timeout_seconds: float | None = 30.0
+
+    def __init__(self, *arguments: str) -> None:
+        """What it is started with beside its address."""
+        self._arguments = arguments
 
     def missing(self) -> str | None:
         if importlib.util.find_spec("sse_server") is None:
@@ -30,7 +35,8 @@ class SseServer:
         return f"{said(sys.executable, '-m', 'sse_server', '--version')} ({loop})"
 
     def command(self, port: int, folder: Path) -> list[str]:
-        return [sys.executable, "-m", "sse_server", "serve", "--bind", f"127.0.0.1:{port}"]
+        serve = [sys.executable, "-m", "sse_server", "serve", "--bind", f"127.0.0.1:{port}"]
+        return [*serve, *self._arguments]
 
     def subscribe_request(self, *channels: str, replay: bool = False) -> bytes:
         if len(channels) == 1:
