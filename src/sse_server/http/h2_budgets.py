@@ -44,6 +44,9 @@ MAX_WINDOW_UPDATES = 500
 """Beside those for what was sent."""
 WINDOW_UPDATES_PER_DATA = 10
 """For each frame of DATA that we have sent."""
+MAX_SAVED_WINDOW_UPDATES = 50_000
+"""Of those: who has read for days cannot flood for an hour. 256 streams with 20 events each, all on
+their way."""
 QUICK_SECONDS = 1.0
 
 _SPAN_SECONDS = 10.0
@@ -81,14 +84,15 @@ def too_much(kind: str) -> Http2Error:
 class Budgets:
     """Those of one connection."""
 
-    __slots__ = ("_counts", "_resets", "_resets_at", "_span_ends", "_window_updates")
+    __slots__ = ("_counts", "_data_frames", "_resets", "_resets_at", "_span_ends", "_updates_left")
 
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}  # in this span; few connections send any of these
         self._span_ends = 0.0
         self._resets = 0.0
         self._resets_at = 0.0
-        self._window_updates = 0
+        self._data_frames = 0  # for which WINDOW_UPDATE has been allowed
+        self._updates_left = MAX_WINDOW_UPDATES
 
     def count(self, kind: int, now: float, number: int = 1) -> None:
         """A frame, or so many, of a kind that has a budget.
@@ -122,7 +126,9 @@ class Budgets:
         Raises:
             Http2Error: it is over.
         """
-        self._window_updates += number
-        allowed = MAX_WINDOW_UPDATES + WINDOW_UPDATES_PER_DATA * data_frames
-        if self._window_updates > allowed:
+        earned = WINDOW_UPDATES_PER_DATA * (data_frames - self._data_frames)
+        self._data_frames = data_frames
+        left = min(self._updates_left + earned, MAX_SAVED_WINDOW_UPDATES) - number
+        self._updates_left = left
+        if left < 0:
             raise too_much("window-updates")
