@@ -39,7 +39,9 @@ def window_update(increment: int) -> bytes:
     return frame(_WINDOW_UPDATE, 0, 0, struct.pack(">L", increment))
 
 
-def connection_start(request: bytes, streams: int, *, short_head: bool = False) -> bytes:
+def connection_start(
+    request: bytes, streams: int, *, short_head: bool = False, scheme: bytes = b"http"
+) -> bytes:
     """A connection's first bytes: preface, settings, and a GET of HTTP/1.1 on each of its streams.
 
     Fields are written as browsers do: Huffman-coded, and by their number in the table from the
@@ -52,7 +54,7 @@ def connection_start(request: bytes, streams: int, *, short_head: bool = False) 
         frame(SETTINGS, 0, 0, payload),
         window_update(CONNECTION_WINDOW_BYTES - _DEFAULT_WINDOW_BYTES),
     ]
-    fields = _fields(request, short_head=short_head)
+    fields = _fields(request, scheme, short_head=short_head)
     encoder = hpack.Encoder()
     for number in range(streams):
         block = encoder.encode(fields)
@@ -60,13 +62,13 @@ def connection_start(request: bytes, streams: int, *, short_head: bool = False) 
     return b"".join(parts)
 
 
-def _fields(request: bytes, *, short_head: bool) -> list[tuple[bytes, bytes]]:
+def _fields(request: bytes, scheme: bytes, *, short_head: bool) -> list[tuple[bytes, bytes]]:
     """The head of a GET of HTTP/1.1, as HTTP/2 has it."""
     first, *lines = request.removesuffix(b"\r\n\r\n").split(b"\r\n")
     method, path, _ = first.split(b" ")
     fields = [
         (b":method", method),
-        (b":scheme", b"http"),
+        (b":scheme", scheme),
         (b":authority", b"127.0.0.1"),
         (b":path", path),
     ]

@@ -1,13 +1,16 @@
 """One process full of subscribers: opens streams, reads them, proves what came."""
 
+import contextlib
 import os
 import select
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
+from bench.load.certificate import client_context
 from bench.load.histogram import Histogram
 from bench.load.messages import (
     Abort,
@@ -64,7 +67,10 @@ class _Subscribers:
         self._sockets: dict[int, socket.socket] = {}
         self._places: dict[int, Place] = {}
         self._multiplexed: dict[int, Multiplexed] = {}
+        self._encrypted: dict[int, ssl.SSLSocket] = {}
         self._streams = 0  # that are counted
+        self._tls = client_context("h2")
+        self._session: ssl.SSLSession | None = None  # of the last TLS connection that was read
         self._gone: list[Place] = []
         self._ended = 0  # of those in `_places`, as those in `_gone` are
         self._opening: set[int] = set()
@@ -133,6 +139,11 @@ class _Subscribers:
         if command.receive_bytes is not None:  # before the window is negotiated
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, command.receive_bytes)
         sock.connect(command.address)  # on loopback complete at once, by the kernel alone
+        if command.tls:  # which waits for the handshake: one at a time
+            session = self._session if command.resumed else None
+            secured = self._tls.wrap_socket(sock, session=session)
+            self._encrypted[secured.fileno()] = secured
+            sock = secured
         fd = sock.fileno()
         self._sockets[fd] = sock
         if command.multiplexed is None:
@@ -143,6 +154,8 @@ class _Subscribers:
             self._multiplexed[fd] = Multiplexed(self._decoder, command.multiplexed)
             self._streams += command.multiplexed
             sock.sendall(command.request)
+            if command.resumed and isinstance(sock, ssl.SSLSocket) and not sock.session_reused:
+                self._multiplexed[fd].close("its session was not resumed")
         sock.setblocking(False)
         self._opening.add(fd)
         if command.stalls:
@@ -163,6 +176,7 @@ class _Subscribers:
         self._sockets.clear()
         self._places.clear()
         self._multiplexed.clear()
+        self._encrypted.clear()
         self._gone.clear()
         self._total = self._ended = self._streams = 0
         self._pipe.send(Aborted())
@@ -194,11 +208,13 @@ class _Subscribers:
         """The same for a connection of HTTP/2, whose streams are told apart by their frames."""
         ended = connection.ended
         try:
-            data = os.read(fd, _READ_BYTES)
+            data = self._decrypted(fd) if fd in self._encrypted else os.read(fd, _READ_BYTES)
+            if data is None:
+                return
             answers = connection.feed(data)
             if answers:
                 self._sockets[fd].send(answers)
-        except (ConnectionError, ValueError) as error:
+        except (OSError, ValueError) as error:
             data = b""
             connection.close(repr(error))
         now = time.monotonic_ns()
@@ -216,6 +232,20 @@ class _Subscribers:
             connection.gone.clear()
         if self._opening and not connection.opening:
             self._opening.discard(fd)
+
+    def _decrypted(self, fd: int) -> bytes | None:
+        """All there is: epoll knows nothing of what TLS has read and not given yet.
+
+        None: it was TLS's own.
+        """
+        sock = self._encrypted[fd]
+        parts = []
+        with contextlib.suppress(ssl.SSLWantReadError):
+            while data := sock.recv(_READ_BYTES):
+                parts.append(data)
+            return b"".join(parts)  # the last ones
+        self._session = sock.session
+        return b"".join(parts) or None
 
     def _step(self, fd: int, place: Place, data: bytes) -> Place:
         """Bytes that the last subscriber at this place did not read."""

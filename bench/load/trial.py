@@ -143,16 +143,28 @@ class Trial:
         self.crowd.open(command)
 
     def subscribe_multiplexed(
-        self, connections: int, streams: int, *, short_head: bool = False
+        self,
+        connections: int,
+        streams: int,
+        *,
+        short_head: bool = False,
+        resumed: bool = False,
     ) -> None:
         """Open connections of HTTP/2 with so many streams each; wait until all stand."""
         server = self.server
         request = server.subject.subscribe_request(self.channel)
         command = Open(
             address=server.http2_address,
-            request=connection_start(request, streams, short_head=short_head),
+            request=connection_start(
+                request,
+                streams,
+                short_head=short_head,
+                scheme=b"https" if server.subject.tls else b"http",
+            ),
             count=connections,
             multiplexed=streams,
+            tls=server.subject.tls,
+            resumed=resumed,
         )
         self.crowd.open(command)
 

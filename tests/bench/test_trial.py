@@ -15,6 +15,7 @@ from bench.load.scenarios import SCENARIOS
 from bench.load.server import cpu_ns, resident_bytes
 from bench.load.session import measure
 from bench.load.subjects import SUBJECTS
+from bench.load.subjects.base import Subject
 from bench.load.trial import Size, Trial
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the bench reads /proc")
@@ -42,12 +43,16 @@ class Faulty:
     batches = True
     drains = False
     http2_after: int | None = None
+    tls = False
     stall_timeout_seconds: float | None = None
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
 
     def missing(self) -> str | None:
+        return None
+
+    def secured(self) -> Subject | None:
         return None
 
     def version(self) -> str:
@@ -81,7 +86,9 @@ def test_every_scenario_proves_a_server_that_does_right(name: str) -> None:
     assert set(SCENARIOS[name].shown) <= set(trial.figures)
 
 
-@pytest.mark.parametrize("name", [name for name, one in SCENARIOS.items() if one.http2 or one.own])
+@pytest.mark.parametrize(
+    "name", [name for name, one in SCENARIOS.items() if one.http2 or one.own or one.tls]
+)
 def test_scenarios_of_http2_and_of_its_own_prove_the_server_itself(name: str) -> None:
     trial = measure(SUBJECTS["sse_server"], SCENARIOS[name], SIZE, 1, divide())
     assert trial.verdict.valid, str(trial.verdict)

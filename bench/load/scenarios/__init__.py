@@ -4,6 +4,7 @@ from bench.load.scenarios import streams  # isort: skip (the order of the import
 from bench.load.scenarios import delivery  # isort: skip
 from bench.load.scenarios import channels  # isort: skip
 from bench.load.scenarios import multiplexing  # isort: skip
+from bench.load.scenarios import encryption  # isort: skip
 from bench.load.scenarios import publishing  # isort: skip
 from bench.load.scenarios import stored  # isort: skip
 from bench.load.scenarios import hardship  # isort: skip
@@ -15,6 +16,7 @@ __all__ = [
     "Scenario",
     "channels",
     "delivery",
+    "encryption",
     "hardship",
     "multiplexing",
     "publishing",

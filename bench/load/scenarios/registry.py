@@ -35,6 +35,8 @@ class Scenario:
     """Whether it is only for servers that end their streams themselves."""
     http2: bool = False
     """Whether it is only for servers that speak HTTP/2 in clear."""
+    tls: bool = False
+    """Whether it is only for servers that speak TLS."""
     own: bool = False
     """Whether it is only for sse_server."""
     part: Part = Part.BENCH
@@ -46,6 +48,7 @@ class Scenario:
             (self.replays and not subject.replays)
             or (self.drains and not subject.drains)
             or (self.http2 and subject.http2_after is None)
+            or (self.tls and subject.secured() is None)
             or (self.own and subject.name != OURS)
         )
 
@@ -61,6 +64,7 @@ def scenario(
     replays: bool = False,
     drains: bool = False,
     http2: bool = False,
+    tls: bool = False,
     own: bool = False,
     part: Part = Part.BENCH,
     targets: tuple[Target, ...] = (),
@@ -76,6 +80,7 @@ def scenario(
             replays=replays,
             drains=drains,
             http2=http2,
+            tls=tls,
             own=own,
             part=part,
             targets=targets,
