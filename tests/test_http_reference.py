@@ -62,6 +62,7 @@ NOT_ON_THE_PAGE = {
     "journal.lines_per_second",
     "sqlite.lock_wait_seconds",
     "http.h2_budgets.MAX_IN_SPAN",
+    "http.h2_budgets.MAX_SAVED_WINDOW_UPDATES",
     "tls.cert",
     "tls.key",
     "wire.parser.MAX_EVENT_BYTES",  # of streams that we read

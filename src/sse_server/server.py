@@ -131,7 +131,7 @@ class Server:
             )
         )
         options = self._options
-        self._gate = Gate(self._hub, journal.origin_refused, speaks_tls=self._tls is not None)
+        self._gate = Gate(self._hub, journal.origin_refused, is_tls=self._tls is not None)
         try:
             self._gate.take(options.auth, options.cors.origins)
         except BaseException:

@@ -21,6 +21,7 @@ class Application:
     """Instead of what it would answer."""
     sets_cookie: str | None = None
     """With every answer, as applications do that make sessions last longer while they are used."""
+    encoding: str | None = None
     body: bytes | None = None
     holds: threading.Event | None = None
     """To wait for before the answer, which is known, is sent."""
@@ -71,6 +72,8 @@ def run_application() -> Iterator[Application]:
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", application.url + "/elsewhere")
+            if application.encoding is not None:
+                self.send_header("Content-Encoding", application.encoding)
             if application.sets_cookie is not None:
                 self.send_header("Set-Cookie", application.sets_cookie)
             self.send_header("Content-Length", str(len(body)))

@@ -9,7 +9,7 @@ _SECRETS = re.compile(
         (
             r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+",  # a token: {"
             r"\bsse_[a-z0-9-]+_[A-Za-z0-9_-]{43}",  # an API key
-            r"sse-lease-[0-9a-f]+=",  # a lease's cookie
+            r"sse-lease-[0-9a-f]+-[A-Za-z0-9_-]{4}=",  # a lease's cookie
             r"\bsid=\w+",  # a session of the application in these tests
             r"-----BEGIN",
             re.escape(SECRET[:40]),

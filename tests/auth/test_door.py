@@ -6,7 +6,7 @@ import pytest
 
 from sse_server import AuthOptions, Resume
 from sse_server.auth.door import StillOpen
-from sse_server.auth.lease_cookie import LeaseCookies
+from sse_server.auth.lease_cookie import MOST_COOKIES, LeaseCookies
 from sse_server.errors import NotGranted, Unauthorized, Unavailable
 from sse_server.http.request import Request
 from sse_server.wire.flow import CloseReason
@@ -72,6 +72,26 @@ def test_a_token_that_is_not_for_one_stream_has_a_lease_for_each() -> None:
     world.open(many(), cookie=second.cookie)
     with pytest.raises(StillOpen):
         world.admit(many(), cookie=second.cookie)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_page_that_opens_two_streams_at_once_gets_both_back(*, restarts: bool) -> None:
+    """Neither request had a cookie yet, and a browser keeps what comes with both answers."""
+    world = World()
+    text = many()
+    streams = [world.open(text) for _ in range(2)]
+    kept = dict((one.cookie or b"").split(b"=", 1) for one in streams)
+    cookie = b"; ".join(b"%b=%b" % pair for pair in kept.items())
+    world.now += 100
+    if restarts:
+        world = world.restarted()
+    else:
+        for one in streams:
+            one.cut()
+    for _ in range(2):
+        world.open(text, cookie=cookie)
+    with pytest.raises(StillOpen):
+        world.admit(text, cookie=cookie)
 
 
 def test_two_browsers_with_one_token_do_not_come_back_as_one_another() -> None:
@@ -498,8 +518,29 @@ def test_the_cookie_is_for_its_client_alone(
     assert facts == b"Max-Age=900; Path=/; " + expected
 
 
+def test_a_browser_has_a_bounded_number_of_cookies() -> None:
+    """Each page that it opens has a token of its own, and all of the site gets the cookies."""
+    world = World()
+    jar: dict[bytes, bytes] = {}
+    for number in range(MOST_COOKIES + 5):
+        world.now += 1
+        cookie = b"; ".join(b"%b=%b" % pair for pair in jar.items())
+        text = token(world.now, 60, subscribe=["a"], jti=f"{number}")
+        for name, field in world.admit(text, cookie=cookie).headers:
+            assert name == b"set-cookie"
+            kept, _, facts = field.partition(b"; ")
+            name_of, _, value = kept.partition(b"=")
+            if facts.startswith(b"Max-Age=0;"):
+                assert name_of == next(iter(jar))  # the oldest
+                del jar[name_of]
+            else:
+                jar[name_of] = value
+        assert len(jar) <= MOST_COOKIES
+    assert len(jar) == MOST_COOKIES
+
+
 def test_the_cookie_is_for_tls_where_we_speak_it() -> None:
-    cookies = LeaseCookies(b"s" * 32, speaks_tls=True)
+    cookies = LeaseCookies(b"s" * 32, is_tls=True)
     request = Request(b"GET", b"/events/a")
     field = cookies.field(request, b"t" * 16, cookies.new(START, START + 900), START)
     assert field.endswith(b"; Secure")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sse_server.auth.key_ring import KeyRing
 from sse_server.auth.key_source import KeySource
+from sse_server.auth.minting import OWN_KID, Mint, compact, derived
 from sse_server.auth.tokens import (
     MAX_TOKEN_BYTES,
     Expected,
@@ -404,3 +405,13 @@ def test_signatures_hold_where_they_hold_for_pyjwt(
     except Unauthorized:
         ours = False
     assert ours == theirs
+
+
+def test_who_has_stolen_our_secret_makes_no_publisher() -> None:
+    channels = {"subscribe": ["*"], "publish": ["*"]}
+    forged = compact(claims(channels=channels), derived(b"s" * 32, b"token"), OWN_KID)
+    parts = take_apart(forged.encode())
+    assert is_signed_by(parts, [Mint(b"s" * 32, "sse").key])
+    grant = token_of(parts, Expected(audience="sse"), own=True).grant
+    assert grant.may_subscribe("a")
+    assert not grant.may_publish("a")

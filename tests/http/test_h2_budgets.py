@@ -6,6 +6,7 @@ from h2.errors import ErrorCodes
 from sse_server.http.h2_budgets import (
     MAX_IN_SPAN,
     MAX_QUICK_RESETS,
+    MAX_SAVED_WINDOW_UPDATES,
     MAX_WINDOW_UPDATES,
     Budgets,
     Http2Error,
@@ -40,6 +41,15 @@ def test_windows_may_be_opened_as_data_is_sent() -> None:
     with pytest.raises(Http2Error) as caught:
         budgets.count_window_updates(1, 100)
     assert caught.value.kind == "window-updates"
+
+
+def test_who_has_read_much_cannot_flood_for_it() -> None:
+    budgets = Budgets()
+    for events in range(1, 1_001):  # and each update comes late
+        budgets.count_window_updates(400, 200 * events)
+    budgets.count_window_updates(MAX_SAVED_WINDOW_UPDATES, 10_000_000)
+    with pytest.raises(Http2Error):
+        budgets.count_window_updates(1, 10_000_000)
 
 
 def test_an_error_is_called_by_its_code() -> None:

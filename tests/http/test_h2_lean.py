@@ -87,7 +87,7 @@ def test_a_connection_has_all_that_one_of_h2_has() -> None:
     """So that a new version of h2 that has more is noticed."""
     mended = MendedConnection(max_streams=256, max_head_bytes=32_768, window_bytes=1 << 20)
     plain = H2Connection(H2Configuration(client_side=False))
-    own = {"max_streams", "refuses", "_window_bytes", "caused"}
+    own = {"max_streams", "refuses", "_window_bytes", "caused", "late", "refused"}
     assert vars(mended).keys() - own == vars(plain).keys() - {"_frame_dispatch_table"}
     for name in ("highest_inbound_stream_id", "max_outbound_frame_size", "max_inbound_frame_size",
                  "outbound_flow_control_window", "_header_frames", "_data_to_send"):  # fmt: skip

@@ -82,6 +82,14 @@ def test_inside_a_header_block_every_frame_is_passed_on() -> None:
     assert scanner.is_waiting
 
 
+def test_what_is_not_whole_is_held() -> None:
+    scanner, _ = scan(BEGIN + HEAD + frame(HEADERS, 0, 3, b"a" * 100) + HEAD[:5])
+    assert scanner.held_bytes == 105
+    scanner.receive(HEAD[5:])
+    scanner.take(1_000, 0.0)
+    assert scanner.held_bytes == 0
+
+
 def test_goaway_is_kept_from_h2_and_noticed() -> None:
     scanner, passed = scan(BEGIN + goaway(0) + HEAD)
     assert scanner.is_leaving

@@ -20,6 +20,7 @@ from sse_server import (
 )
 from sse_server.http.h2_frames import (
     ANY_STREAM,
+    CONTINUATION,
     DATA,
     END_HEADERS,
     HEADERS,
@@ -291,6 +292,18 @@ def test_who_holds_too_much_gives_way(start_server: StartServer) -> None:
     clients[1].flush()
     assert clients[1].answer(streams[1]).status == 200
     wait_until(lambda: running.server._site.held.total == 0, "nothing is held")
+
+
+def test_who_holds_an_open_header_block_gives_way_altogether(start_server: StartServer) -> None:
+    running = start(start_server, connection=ConnectionOptions(max_held_bytes=50_000))
+    block = frame(HEADERS, 0, 1, b"\x82" * 15_000) + frame(CONTINUATION, 0, 1, b"\x82" * 15_000)
+    first, second = running.client(), running.client()
+    first.send(PREFACE + frame(SETTINGS, 0, 0) + block)
+    wait_until(lambda: running.server._site.held.total == 30_000, "the first is held")
+    second.send(PREFACE + frame(SETTINGS, 0, 0) + block)
+    assert first.read_to_end().endswith(goaway(0, ErrorCodes.ENHANCE_YOUR_CALM))
+    assert running.server._journal.breaks == {"unfinished-heads": 1}
+    wait_until(lambda: running.server._site.held.total == 30_000, "the second is held")
 
 
 # --- how it ends ----------------------------------------------------------------------------------

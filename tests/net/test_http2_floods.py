@@ -1,6 +1,7 @@
 """Floods over HTTP/2: each ends its connection, is told why, and is counted by its kind."""
 
 import contextlib
+import logging
 import socket
 import time
 from collections.abc import Callable
@@ -9,61 +10,30 @@ import pytest
 from h2.errors import ErrorCodes
 
 from sse_server.http.h2_frames import (
-    CONTINUATION,
     DATA,
-    END_HEADERS,
     END_STREAM,
     GOAWAY,
-    HEADERS,
     PREFACE,
-    PRIORITY,
-    RST_STREAM,
     SETTINGS,
     frame,
-    ping,
-    window_update,
 )
+from tests.http.floods import FLOODS, POST, head
 from tests.http.test_h2_equivalence import frames
 from tests.http2_client import Http2Client
 from tests.running_server import RunningServer, wait_until
 
-GET = b"\x82\x86\x84\x01\x09localhost"  # of "/"
-STREAM = b"\x82\x86\x04\x0c/events/news\x01\x09localhost"
-POST = b"\x83\x86\x04\x0c/events/news\x01\x09localhost"
-CANCEL = b"\0\0\0\x08"
 
-
-def head(number: int, block: bytes = STREAM, flags: int = END_STREAM) -> bytes:
-    return frame(HEADERS, END_HEADERS | flags, 2 * number + 1, block)
-
-
-def rapid_resets(count: int) -> bytes:
-    """CVE-2023-44487."""
-    return b"".join(head(n) + frame(RST_STREAM, 0, 2 * n + 1, CANCEL) for n in range(count))
-
-
-def made_resets(count: int) -> bytes:
-    """Resets that the server makes: each request is malformed (MadeYouReset, CVE-2025-8671)."""
-    return b"".join(head(n, b"\x82\x86\x84\x00\x05Upper\x01x") for n in range(count))
-
-
-FLOODS = {
-    "resets": rapid_resets(10_000),
-    "resets made": made_resets(2_000),
-    "resets of nothing": head(0, GET) + frame(RST_STREAM, 0, 1, CANCEL) * 10_000,
-    "pings": ping(b"12345678") * 10_000,
-    "settings": frame(SETTINGS, 0, 0) * 10_000,
-    "settings in one frame": frame(SETTINGS, 0, 0, b"\0\x77\0\0\0\0" * 33),
-    "priorities": frame(PRIORITY, 0, 1, b"\0\0\0\3\0") * 20_000,
-    "unknown-frames": frame(99, 0, 0) * 20_000,
-    "empty-data": head(0, POST, 0) + frame(DATA, 0, 1) * 10_000,
-    "window-updates": head(0) + window_update(0, 1) * 20_000,
-    "continuations": frame(HEADERS, 0, 1, GET) + frame(CONTINUATION, 0, 1, b"") * 10_000,
-}
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """Asked for before the server: whoever listens is looked for once a second."""
+    caplog.set_level(logging.INFO, "sse_server")
+    return caplog
 
 
 @pytest.mark.parametrize("name", FLOODS)
-def test_a_flood_is_ended_told_and_counted(running: RunningServer, name: str) -> None:
+def test_a_flood_is_ended_told_counted_and_logged_once(
+    logged: pytest.LogCaptureFixture, running: RunningServer, name: str
+) -> None:
     kind = name.partition(" ")[0]
     reader = running.subscriber("/events/calm")
     client = running.client()
@@ -86,6 +56,8 @@ def test_a_flood_is_ended_told_and_counted(running: RunningServer, name: str) ->
     wait_until(lambda: running.server.hub.subscribers == 1, "its streams are gone")
     running.publish("calm", "undisturbed")
     assert reader.read_events(1) == ["undisturbed"]
+    lines = [line for line in logged.records if line.message == "connection broken off"]
+    assert [line.__dict__["kind"] for line in lines] == [kind]
 
 
 Act = Callable[[Http2Client], None]

@@ -39,6 +39,23 @@ def test_keys_come_and_go(start: StartAuth) -> None:
     assert stream.read_events(1) == ["still there"]
 
 
+@pytest.mark.parametrize("how", ["taken out", "another secret", "fewer rights"])
+def test_an_api_key_takes_its_streams_along(start: StartAuth, how: str) -> None:
+    key, entry = new_api_key("one", ["subscribe=a"])
+    stays, entry_that_stays = new_api_key("two", ["subscribe=a"])
+    running = start(AuthOptions(api_keys=(entry, entry_that_stays)))
+    streams = [running.subscriber("/events/a", bearer(text)) for text in (key, stays)]
+    later = {
+        "taken out": (),
+        "another secret": (new_api_key("one", ["subscribe=a"])[1],),
+        "fewer rights": (entry.replace("subscribe=a", "subscribe=b"),),
+    }[how]
+    reload(running, AuthOptions(api_keys=(*later, entry_that_stays)))
+    assert b"the grant was taken back" in streams[0].read_to_end()
+    running.publish("a", "still there")
+    assert streams[1].read_events(1) == ["still there"]
+
+
 def test_a_key_file_that_is_not_there_changes_nothing(start: StartAuth, tmp_path: Path) -> None:
     running = start(AuthOptions(keys=(HS256,)))
     with pytest.raises(ConfigurationError):

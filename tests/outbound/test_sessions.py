@@ -1,12 +1,16 @@
 """Sessions that an application knows."""
 
+import gzip
+import logging
 import re
 import threading
 import time
 
 import pytest
 
+from sse_server import AuthOptions, ConfigurationError, ForwardOptions
 from tests.auth.application import Application
+from tests.auth.makers import HS256, jwk
 from tests.auth.test_server import (
     FORBIDDEN,
     NOT_GRANTED,
@@ -16,7 +20,7 @@ from tests.auth.test_server import (
     error,
     let_time_pass,
 )
-from tests.outbound.conftest import APP, StartForward
+from tests.outbound.conftest import APP, StartAuth, StartForward
 from tests.running_server import RunningServer, wait_until
 
 UNAVAILABLE = (503, "unavailable")
@@ -57,6 +61,67 @@ def test_authorization_is_asked_about_as_it_is(
         answer = ask(running, "/channels/news:1/events", f"Authorization: {field}\r\n")
         assert answer.status == 200
     assert ask(running, "/events/a", bearer("opaque"), "x").status == 200  # needs no Origin
+
+
+def test_authorization_of_another_kind_is_asked_about_beside_keys(
+    start: StartAuth, application: Application
+) -> None:
+    application.sessions["Basic c2V2ZW4="] = {"channels": {"subscribe": ["a"]}}
+    url = f"{application.url}/auth"
+    running = start(AuthOptions(keys=(HS256,), forward=ForwardOptions(url=url)))
+    assert ask(running, "/channels/a/events", "Authorization: Basic c2V2ZW4=\r\n").status == 200
+    assert error(ask(running, "/channels/a/events", bearer("opaque"))) == UNAUTHORIZED
+    assert len(application.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1", "http://127.0.0.1:99999/", "http://127.0.0.1:0/", "http:///auth", "ftp://a/"],
+)
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="can be asked"):
+        ForwardOptions(url=url)
+    with pytest.raises(ConfigurationError, match="https"):
+        AuthOptions(keys=(f"ES256 jwks:{url}",))
+
+
+def test_an_address_with_a_user_would_be_that_user_s_session() -> None:
+    with pytest.raises(ConfigurationError, match="has a user") as caught:
+        ForwardOptions(url="http://me:hunter2@app.example/auth")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_address_that_is_asked_is_in_no_log(
+    start: StartAuth, application: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in ours nor, where all that libraries say is logged, in httpx's."""
+    caplog.set_level(logging.INFO)
+    application.keys = [jwk("EC")]
+    url = application.url.replace("//", "//me:hunter2@")
+    keys = (f"ES256 jwks:{url}/jwks.json?key=hunter3",)
+    forward = ForwardOptions(url=f"{application.url}/auth?key=hunter3")
+    running = start(AuthOptions(keys=keys, forward=forward))
+    assert error(ask(running, "/channels/a/events", COOKIE)) == UNAUTHORIZED
+    wait_until(lambda: len(application.asked) == 2, "both are asked")
+    asked = dict(application.asked)
+    assert asked.keys() == {"/jwks.json?key=hunter3", "/auth?key=hunter3"}
+    assert asked["/jwks.json?key=hunter3"]["authorization"].startswith("Basic ")
+    assert "authorization" not in asked["/auth?key=hunter3"]
+    assert "HTTP Request: GET" in caplog.text
+    assert "hunter" not in caplog.text
+
+
+def test_an_address_that_nobody_can_look_up(start: StartAuth) -> None:
+    running = start(AuthOptions(forward=ForwardOptions(url="http://xn--/auth")))
+    assert error(ask(running, "/channels/a/events", COOKIE)) == UNAVAILABLE
+
+
+def test_a_compressed_answer_is_not_taken(running: RunningServer, application: Application) -> None:
+    """Some KB of it may be some GB."""
+    application.encoding = "gzip"
+    application.body = gzip.compress(b"{}")
+    assert error(ask(running, "/channels/news:1/events", COOKIE)) == UNAVAILABLE
+    assert application.asked[0][1]["accept-encoding"] == "identity"
 
 
 def test_nobody_gets_the_session_that_another_s_answer_has_set(

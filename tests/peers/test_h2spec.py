@@ -1,6 +1,6 @@
 """h2spec: every case it has, strict ones too, over TLS and on the port that speaks both versions.
 
-It takes a closed connection for most errors: `tests/net/test_http2_errors.py` sees to the codes.
+It takes a closed connection for most errors: `tests/http/test_h2_errors.py` sees to the codes.
 """
 
 import subprocess

@@ -174,6 +174,14 @@ def test_h2load_is_answered(address: Address) -> None:
     assert "status codes: 3000 2xx" in shown
 
 
+def test_h2load_with_windows_of_one_byte_is_answered(address: Address) -> None:
+    h2load = require_command("h2load", package="nghttp2-client")
+    url = f"{address.url}/healthz"
+    shown = run(h2load, "-n", "500", "-c", "1", "-m", "10", "-w", "1", "-W", "10", url)
+    assert "500 succeeded, 0 failed, 0 errored, 0 timeout" in shown
+    assert not address.running.server._journal.breaks
+
+
 def test_h2load_publishes(address: Address, tmp_path: Path) -> None:
     h2load = require_command("h2load", package="nghttp2-client")
     body = tmp_path / "body"

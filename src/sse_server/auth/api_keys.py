@@ -76,6 +76,11 @@ class ApiKeys:
         """Whether there is one."""
         return bool(self._by_name)
 
+    def without(self, others: ApiKeys) -> set[str]:
+        """The names of those that `others` have not, or with another secret or other rights."""
+        names, known = self._by_name, others._by_name
+        return {key.name for name, key in names.items() if known.get(name) != key}
+
     def grant(self, text: bytes) -> Grant | None:
         """What may be done by who has `text`; None: it is no key of ours."""
         match = _KEY.fullmatch(text)

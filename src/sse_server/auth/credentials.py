@@ -6,6 +6,7 @@ is there counts, whether it holds or not, and the others are not looked at.
 """
 
 import re
+from collections.abc import Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -60,14 +61,18 @@ def credential(request: Request, cookie: bytes | None) -> Credential | None:
     return None
 
 
-def cookie_value(request: Request, name: bytes) -> bytes | None:
-    """The first cookie that is called so (RFC 6265 section 4.2)."""
+def cookies(request: Request) -> Iterator[tuple[bytes, bytes]]:
+    """Names and values of the cookies that `request` has (RFC 6265 section 4.2)."""
     for field in request.header_values(b"cookie"):
         for pair in field.split(b";"):
-            key, equals, value = pair.strip().partition(b"=")
-            if equals and key == name:
-                return value.strip(b'"')
-    return None
+            name, equals, value = pair.strip().partition(b"=")
+            if equals:
+                yield name, value.strip(b'"')
+
+
+def cookie_value(request: Request, name: bytes) -> bytes | None:
+    """The first cookie that is called so."""
+    return next((value for key, value in cookies(request) if key == name), None)
 
 
 def _single(request: Request, name: bytes) -> bytes | None:

@@ -107,16 +107,18 @@ class Door:
             Unavailable: too many are opened now.
         """
         self._leases.sweep(now)
-        holder = self._cookies.read(request, token.digest)
-        leases = self._leases_for(request, token, holder)
+        holders = self._cookies.read(request, token.digest)
+        leases = self._leases_for(request, token, holders)
         lease = next((lease for lease in leases if lease.stream is None), None)
         if lease is not None:
             return self._come_back(lease, channels, now)
-        if holder is not None and self._was_before(holder, leases, now):
-            lease = self._lease(request, token, holder)
-            lease.grant = replace(lease.grant, ends_at=holder.ends_at)
+        before = next((one for one in holders if self._was_before(one, leases, now)), None)
+        if before is not None:
+            lease = self._lease(request, token, before)
+            lease.grant = replace(lease.grant, ends_at=before.ends_at)
             return self._come_in(lease, channels, now)
         if self._is_fresh(token, now):
+            holder = holders[0] if holders else None
             return self._open_first(request, token, holder, channels, now)
         if leases:
             return self._take_over(leases, channels, now)
@@ -135,27 +137,31 @@ class Door:
         if lease is not None:
             grant = replace(grant, ends_at=min(grant.ends_at, now + self._options.grant_seconds))
         self._check(grant, (), now)
-        holder = None if lease is None else self._cookies.read(request, lease.token)
         fields: Headers = ()
         # After a restart it is what the token says that counts: no more than is granted now.
-        if lease is not None and holder is not None and grant.includes(lease.grant):
-            owner = self._cookies.renewed(holder, grant.ends_at)
-            fields = ((b"set-cookie", self._cookies.field(request, lease.token, owner, now)),)
+        if lease is not None and grant.includes(lease.grant):
+            for holder in self._cookies.read(request, lease.token):
+                if holder.name == lease.holder:
+                    owner = self._cookies.renewed(holder, grant.ends_at)
+                    field = self._cookies.field(request, lease.token, owner, now)
+                    fields = ((b"set-cookie", field),)
         self._streams.renew(granted, grant)
         return fields
 
-    def _leases_for(self, request: Request, token: Token, holder: Holder | None) -> list[Lease]:
+    def _leases_for(self, request: Request, token: Token, holders: list[Holder]) -> list[Lease]:
         """Those that the client has shown to be its own."""
-        known = self._leases.of(token.digest)
-        if holder is not None:
-            return [lease for lease in known if lease.holder == holder.name]
+        if holders:
+            of_holder = self._leases.of_holder
+            names = dict.fromkeys(holder.name for holder in holders)
+            return [lease for name in names for lease in of_holder(token.digest, name)]
         position = request.header(b"last-event-id")
-        if not known or not position or self._options.resume is not Resume.LEASE:
+        if not position or self._options.resume is not Resume.LEASE:
             return []
         offset = self._log.offset(position)
         if offset is None:
             return []
         client, newest = client_of(request), self._log.newest
+        known = self._leases.of(token.digest)
         return [lease for lease in known if by_position(lease, client, offset, newest)]
 
     def _is_fresh(self, token: Token, now: float) -> bool:
@@ -168,11 +174,11 @@ class Door:
         return issued_at >= int(self._started_at) and not self._used.has(token.single_id)
 
     def _was_before(self, holder: Holder, leases: list[Lease], now: float) -> bool:
-        """Whether the holder, who has `leases`, had one more before this server was started."""
+        """Whether the holder, who may have `leases`, had one more before the server's start."""
         return (
             holder.since < self._started_at
             and now < self._started_at + self._options.resume_window_seconds
-            and len(leases) < holder.streams
+            and sum(lease.holder == holder.name for lease in leases) < holder.streams
         )
 
     def _open_first(
@@ -192,8 +198,7 @@ class Door:
             self._used.use(token.single_id, token.expires_at + token.leeway, now)
         if not self._leases.add(lease, now):
             return self.let_in(lease.grant)
-        field = cookies.field(request, token.digest, owner, now)
-        return self._admission(lease, ((b"set-cookie", field),))
+        return self._admission(lease, cookies.fields(request, token.digest, owner, now))
 
     def _come_in(self, lease: Lease, channels: Sequence[str], now: float) -> Admission:
         """Come back to what an earlier run has opened."""

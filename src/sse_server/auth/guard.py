@@ -119,7 +119,7 @@ class Guard:
         self._clock = clock
         self._foreign = foreign
         self._cookie = None if options.cookie is None else options.cookie.encode()
-        self._api_keys = ApiKeys(options.api_keys)
+        self.api_keys = ApiKeys(options.api_keys)
         self._expected = Expected(
             audience=options.audience, issuer=options.issuer, leeway=options.leeway_seconds
         )
@@ -136,7 +136,7 @@ class Guard:
             return request
         found = self._credential(request)
         if found is not None and is_api_key(found.text) and found.way is Way.HEADER:
-            grant = self._api_keys.grant(found.text)
+            grant = self.api_keys.grant(found.text)
             if grant is None:
                 raise Unauthorized("there is no such key")
             return request.with_rights(Access(grant, self._door, self._clock()))
@@ -158,7 +158,7 @@ class Guard:
         try:
             return credential(request, self._cookie)
         except Unauthorized:
-            if self.ring or self._options.forward.url is None:
+            if self._options.forward.url is None:
                 raise
             return None  # the application may know what to make of it
 

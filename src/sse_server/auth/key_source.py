@@ -13,9 +13,9 @@ import binascii
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from sse_server.auth.anonymous import is_loopback
+from sse_server.auth.asked_address import asked_host
 from sse_server.auth.keys import InvalidKey, check_algorithms, key_set, public_key, secret_key
 
 if TYPE_CHECKING:
@@ -77,9 +77,8 @@ class KeySource:
             InvalidKey: it cannot be used.
         """
         if self.kind is Kind.JWKS:
-            parts = urlsplit(self.value)
-            is_here = parts.scheme == "http" and is_loopback(parts.hostname or "")
-            if not parts.hostname or not (parts.scheme == "https" or is_here):
+            scheme, host = asked_host(self.value) or ("", "")
+            if not (scheme == "https" or (scheme == "http" and is_loopback(host))):
                 # Whoever can change what comes over the network could sign what they like.
                 raise InvalidKey("the address of a key set begins with https://")
             if self.kid is not None:

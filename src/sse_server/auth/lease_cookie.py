@@ -15,12 +15,17 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sse_server.auth.credentials import cookie_value
+from sse_server.auth.credentials import cookies
 
 if TYPE_CHECKING:
-    from sse_server.http.request import Request
+    from sse_server.http.request import Headers, Request
 
 _HOLDER_BYTES = 12
+MOST_COOKIES = 20
+"""Of one browser. With every page that is opened there is one more, of 110 bytes, and many servers
+refuse requests whose cookies have more than 8 KB: not us alone, but all of this site."""
+_COMMON = b"sse-lease-"
+_NAMED_BY = 4  # characters of a holder's name in that of its cookie
 _VALUE = re.compile(
     rb"([A-Za-z0-9_-]{16})\.([0-9]{1,12})\.([0-9]{1,12})\.([0-9]{1,6})\.([A-Za-z0-9_-]{43})"
 )
@@ -43,12 +48,12 @@ class Holder:
 class LeaseCookies:
     """Makes and reads them."""
 
-    __slots__ = ("_secret", "_speaks_tls")
+    __slots__ = ("_is_tls", "_secret")
 
-    def __init__(self, secret: bytes, *, speaks_tls: bool = False) -> None:
-        """`secret` is for this purpose alone; `speaks_tls`: we do, whatever requests say."""
+    def __init__(self, secret: bytes, *, is_tls: bool = False) -> None:
+        """`secret` is for this purpose alone. `is_tls`: we speak TLS ourselves."""
         self._secret = secret
-        self._speaks_tls = speaks_tls
+        self._is_tls = is_tls
 
     def new(self, now: float, ends_at: float) -> Holder:
         """A browser that comes for the first time."""
@@ -63,15 +68,40 @@ class LeaseCookies:
         """The same browser, with a grant that ends at another time."""
         return replace(holder, ends_at=int(ends_at))
 
-    def read(self, request: Request, token: bytes) -> Holder | None:
-        """Who comes back with `token` (its digest); None: nobody can tell."""
-        value = cookie_value(request, _name(token))
-        match = None if value is None else _VALUE.fullmatch(value)
-        if match is None:
-            return None
-        name, since, ends_at, streams, signature = match.groups()
-        holder = Holder(name, int(since), int(ends_at), int(streams))
-        return holder if hmac.compare_digest(signature, self._signature(holder, token)) else None
+    def read(self, request: Request, token: bytes) -> list[Holder]:
+        """Who comes back with `token` (its digest); nobody where nobody can tell.
+
+        It may be more than one: a page that opens two streams at once gets a cookie with each.
+        """
+        prefix = _prefix(token)
+        holders = []
+        for name, value in cookies(request):
+            match = _VALUE.fullmatch(value) if name.startswith(prefix) else None
+            if match is not None:
+                of, since, ends_at, streams, signature = match.groups()
+                holder = Holder(of, int(since), int(ends_at), int(streams))
+                if hmac.compare_digest(signature, self._signature(holder, token)):
+                    holders.append(holder)
+        return holders
+
+    def fields(self, request: Request, token: bytes, holder: Holder, now: float) -> Headers:
+        """What is sent with a new one: it, and the ends of those that were there for longest.
+
+        Nobody has signed when these were made, for us; but they are the browser's own.
+        """
+        own = _prefix(token) + holder.name[:_NAMED_BY]
+        others = [
+            (int(match[2]), name)
+            for name, value in cookies(request)
+            if name.startswith(_COMMON) and name != own and (match := _VALUE.fullmatch(value))
+        ]
+        others.sort()
+        oldest = others[: max(0, len(others) + 1 - MOST_COOKIES)]
+        ended = self._attributes(request, 0)
+        return (
+            (b"set-cookie", self.field(request, token, holder, now)),
+            *((b"set-cookie", b"%b=; %b" % (name, ended)) for _, name in oldest),
+        )
 
     def field(self, request: Request, token: bytes, holder: Holder, now: float) -> bytes:
         """What Set-Cookie says, in the answer to `request`.
@@ -80,14 +110,16 @@ class LeaseCookies:
         uses this one over TLS. Its path is that of the whole site, since nobody here knows where a
         proxy has put us, and it is to be renewed from another address than the stream's.
         """
-        age = max(0, int(holder.ends_at - now))
         value = b"%b.%b" % (_facts(holder), self._signature(holder, token))
-        is_secure = self._speaks_tls or came_by_tls(request)
+        facts = self._attributes(request, max(0, int(holder.ends_at - now)))
+        return b"%b%b=%b; %b" % (_prefix(token), holder.name[:_NAMED_BY], value, facts)
+
+    def _attributes(self, request: Request, age: int) -> bytes:
+        is_secure = self._is_tls or came_by_tls(request)
         is_cross_site = request.header(b"sec-fetch-site") == b"cross-site"
         same_site = b"None" if is_cross_site and is_secure else b"Strict"
         secure = b"; Secure" if is_secure else b""
-        facts = b"Max-Age=%d; Path=/; HttpOnly; SameSite=%b%b" % (age, same_site, secure)
-        return b"%b=%b; %b" % (_name(token), value, facts)
+        return b"Max-Age=%d; Path=/; HttpOnly; SameSite=%b%b" % (age, same_site, secure)
 
     def _signature(self, holder: Holder, token: bytes) -> bytes:
         signed = b"%b.%b" % (token, _facts(holder))
@@ -102,9 +134,9 @@ def came_by_tls(request: Request) -> bool:
     return (request.header(b"origin") or b"").startswith(b"https://")
 
 
-def _name(token: bytes) -> bytes:
-    """One for each token: a browser may have many streams."""
-    return b"sse-lease-" + token[:6].hex().encode()
+def _prefix(token: bytes) -> bytes:
+    """How cookies of one token are called: a browser may have streams of many."""
+    return b"%b%b-" % (_COMMON, token[:6].hex().encode())
 
 
 def _facts(holder: Holder) -> bytes:

@@ -21,7 +21,7 @@ from sse_server.wire.encoder import own_event
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from sse_server.auth.grant import Grant
     from sse_server.auth.leases import Lease, Leases
@@ -203,6 +203,10 @@ class OpenStreams:
         for granted in ended:
             self._end(granted, CloseReason.REVOKED)
         return len(ended)
+
+    def of_keys(self, names: Collection[str]) -> list[GrantedStream]:
+        """Those that API keys of these names have opened. Looks at all that there are."""
+        return [granted for granted in self.all.values() if granted.grant.key in names]
 
     def of(self, token_id: str | None, subject: str | None) -> list[GrantedStream]:
         """Those of one `jti`, and those of one `sub`."""

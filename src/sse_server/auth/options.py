@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from sse_server.auth.api_keys import ApiKeys
+from sse_server.auth.asked_address import asked_host
 from sse_server.auth.key_source import KeySource
 from sse_server.auth.keys import InvalidKey, check_algorithms
 from sse_server.errors import ConfigurationError, quoted
@@ -45,14 +45,20 @@ class ForwardOptions(Options):
             ConfigurationError: it is none.
         """
         Options.__post_init__(self)
-        if self.url is not None:
-            parts = urlsplit(self.url)
-            if parts.scheme not in {"http", "https"} or not parts.hostname:
-                raise ConfigurationError(
-                    setting="ForwardOptions.url",
-                    problem="this is no address that can be asked",
-                    mend="write for example http://127.0.0.1:3000/sse-auth",
-                )
+        if self.url is None:
+            return
+        if asked_host(self.url) is None:
+            raise ConfigurationError(
+                setting="ForwardOptions.url",
+                problem="this is no address that can be asked",
+                mend="write for example http://127.0.0.1:3000/sse-auth",
+            )
+        if "@" in self.url.partition("://")[2].partition("/")[0]:
+            raise ConfigurationError(
+                setting="ForwardOptions.url",
+                problem="the address has a user, who would be asked about in place of who asks",
+                mend="leave it out: Authorization is sent as the request has it",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from sse_server.auth.grant import (
     name_claim,
     time_claim,
 )
+from sse_server.auth.patterns import Patterns
 from sse_server.errors import Unauthorized
 
 if TYPE_CHECKING:
@@ -147,6 +148,8 @@ def _token(claims: Mapping[str, object], parts: Parts, expected: Expected, *, ow
     until = time_claim(claims, "until")
     ends_at = expires_at + expected.leeway
     subscribe, publish = granted_channels(claims.get("channels"))
+    if own:  # who has stolen our secret makes no publisher with it
+        publish = Patterns()
     token_id = name_claim(claims, "jti")
     grant = Grant(
         subject=name_claim(claims, "sub"),

@@ -87,8 +87,9 @@ class Arrivals:
         """Take a piece of a body; nothing for requests that were answered before their end.
 
         Raises:
-            StreamError: all bodies together are too large; the client may try again.
-            LimitExceeded: this one is.
+            StreamError: all bodies together are too large; the client may try again. Or this one
+                is longer than was said.
+            LimitExceeded: it is too large.
         """
         arriving = self._arriving.get(stream_id)
         if arriving is None:
@@ -96,6 +97,9 @@ class Arrivals:
         arriving.body += data
         size = self._sizes[stream_id] = len(arriving.body)
         self.bytes += len(data)
+        length = arriving.head.length
+        if length is not None and size > length:
+            raise StreamError(ErrorCodes.PROTOCOL_ERROR, "a body longer than was said")
         allowed = self._limits.max_body_bytes
         if size > allowed:
             raise LimitExceeded(limit="body", allowed=allowed)
@@ -103,9 +107,15 @@ class Arrivals:
             raise StreamError(ErrorCodes.REFUSED_STREAM, "too many large bodies at once")
 
     def end(self, stream_id: int) -> None:
-        """It is whole, unless it was answered before."""
+        """It is whole, unless it was answered before.
+
+        Raises:
+            StreamError: it is shorter than was said.
+        """
         arriving = self._arriving.pop(stream_id, None)
         if arriving is not None:
+            if (arriving.head.length or 0) > len(arriving.body):
+                raise StreamError(ErrorCodes.PROTOCOL_ERROR, "a body shorter than was said")
             request = arriving.head.request
             if arriving.body:
                 request = with_body(request, bytes(arriving.body))

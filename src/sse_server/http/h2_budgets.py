@@ -11,10 +11,30 @@ from __future__ import annotations
 from h2.errors import ErrorCodes
 
 from sse_server.errors import RemoteProtocolError
-from sse_server.http.h2_frames import DATA, PING, PRIORITY, SETTINGS, UNKNOWN
+from sse_server.http.h2_frames import (
+    DATA,
+    GOAWAY,
+    LATE,
+    PING,
+    PRIORITY,
+    REFUSED,
+    SETTINGS,
+    UNKNOWN,
+)
 
-MAX_IN_SPAN = {SETTINGS: 100, PING: 200, DATA: 100, PRIORITY: 200, UNKNOWN: 1_000}
-"""Frames of a kind in ten seconds. DATA: empty ones that do not end a stream."""
+MAX_IN_SPAN = {
+    SETTINGS: 100,
+    PING: 200,
+    DATA: 100,
+    PRIORITY: 200,
+    GOAWAY: 100,
+    UNKNOWN: 1_000,
+    LATE: 1_000,
+    REFUSED: 1_000,
+}
+"""Frames of a kind in ten seconds. DATA: empty ones that do not end a stream. LATE: what comes for
+streams that we have reset; 64 are on their way when a large body is refused. REFUSED: streams over
+the limit; a client does not know it before our SETTINGS have come."""
 MAX_QUICK_RESETS = 200
 """At once: of streams that were open for less than a second, and those that a client makes us
 send, or that are for no open stream."""
@@ -24,6 +44,9 @@ MAX_WINDOW_UPDATES = 500
 """Beside those for what was sent."""
 WINDOW_UPDATES_PER_DATA = 10
 """For each frame of DATA that we have sent."""
+MAX_SAVED_WINDOW_UPDATES = 50_000
+"""Of those: who has read for days cannot flood for an hour. 256 streams with 20 events each, all on
+their way."""
 QUICK_SECONDS = 1.0
 
 _SPAN_SECONDS = 10.0
@@ -33,6 +56,9 @@ _NAMES = {
     DATA: "empty-data",
     PRIORITY: "priorities",
     UNKNOWN: "unknown-frames",
+    GOAWAY: "goaways",
+    LATE: "late-frames",
+    REFUSED: "refused-streams",
 }
 
 
@@ -58,17 +84,18 @@ def too_much(kind: str) -> Http2Error:
 class Budgets:
     """Those of one connection."""
 
-    __slots__ = ("_counts", "_resets", "_resets_at", "_span_ends", "_window_updates")
+    __slots__ = ("_counts", "_data_frames", "_resets", "_resets_at", "_span_ends", "_updates_left")
 
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}  # in this span; few connections send any of these
         self._span_ends = 0.0
         self._resets = 0.0
         self._resets_at = 0.0
-        self._window_updates = 0
+        self._data_frames = 0  # for which WINDOW_UPDATE has been allowed
+        self._updates_left = MAX_WINDOW_UPDATES
 
-    def count(self, kind: int, now: float) -> None:
-        """A frame of a kind that has a budget.
+    def count(self, kind: int, now: float, number: int = 1) -> None:
+        """A frame, or so many, of a kind that has a budget.
 
         Raises:
             Http2Error: it is over.
@@ -77,7 +104,7 @@ class Budgets:
         if now >= self._span_ends:
             counts.clear()
             self._span_ends = now + _SPAN_SECONDS
-        counts[kind] = counts.get(kind, 0) + 1
+        counts[kind] = counts.get(kind, 0) + number
         if counts[kind] > MAX_IN_SPAN[kind]:
             raise too_much(_NAMES[kind])
 
@@ -99,7 +126,9 @@ class Budgets:
         Raises:
             Http2Error: it is over.
         """
-        self._window_updates += number
-        allowed = MAX_WINDOW_UPDATES + WINDOW_UPDATES_PER_DATA * data_frames
-        if self._window_updates > allowed:
+        earned = WINDOW_UPDATES_PER_DATA * (data_frames - self._data_frames)
+        self._data_frames = data_frames
+        left = min(self._updates_left + earned, MAX_SAVED_WINDOW_UPDATES) - number
+        self._updates_left = left
+        if left < 0:
             raise too_much("window-updates")

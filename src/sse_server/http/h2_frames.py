@@ -12,9 +12,14 @@ DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS = 0, 1, 2, 3, 4
 PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 5, 6, 7, 8, 9
 UNKNOWN = CONTINUATION + 1
 """Stands for all that RFC 9113 has no name for."""
+LATE = UNKNOWN + 1
+"""Stands for whatever comes for a stream that we have reset."""
+REFUSED = LATE + 1
+"""Stands for the HEADERS of a stream over the limit."""
 
 ACK = END_STREAM = 0x1
 END_HEADERS = 0x4
+PADDED = 0x8
 
 ANY_STREAM = 0x7FFF_FFFF
 """The highest stream there can be: a GOAWAY with it ends nothing yet (section 6.8)."""

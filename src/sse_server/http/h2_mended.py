@@ -7,9 +7,11 @@ that answer it. What is different here:
 - Open streams are counted, not searched for; closed ones are forgotten at once.
 - A stream over the limit is refused, and the connection goes on (RFC 9113 section 5.1.2).
 - A header block that cannot be decoded is a COMPRESSION_ERROR (section 4.3).
-- Heads of answers and DATA are written by us; the state of their stream is moved by h2's own
-  machine, as its `send_headers` and `send_data` do. So a SETTINGS_HEADER_TABLE_SIZE of 4 GiB makes
-  no table here: the encoder is never used.
+- What is wrong with one request ends its stream (section 8.1.1), also a body of another length than
+  was said (`h2_arrivals`), and trailers that do not end it. h2 ends the connection.
+- What was on its way when we reset a stream is dropped (section 5.1); h2 answers each frame.
+- Heads of answers and DATA are written by us; the state of their stream is moved by h2's machine,
+  as `send_headers` and `send_data` do. The encoder is never used, nor a table made for it.
 - The outbound window of a stream is what remains of its limit when all is subtracted that its
   bundle has sent to each of its streams: 100 windows shrink by one addition.
 
@@ -18,6 +20,7 @@ that answer it. What is different here:
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Protocol
 
 from h2.config import H2Configuration
@@ -29,6 +32,7 @@ from h2.connection import (
     _decode_headers,
 )
 from h2.errors import ErrorCodes
+from h2.events import RequestReceived, StreamEnded, StreamReset, TrailersReceived
 from h2.exceptions import ProtocolError, StreamIDTooLowError
 from h2.frame_buffer import FrameBuffer
 from h2.settings import SettingCodes
@@ -42,10 +46,17 @@ from sse_server.http.h2_frames import MAX_FRAME_BYTES, headers_frames, settings,
 from sse_server.http.h2_lean import Handlers, LeanSettings, NoEncoder, lean_decoder, own_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from h2.events import Event
-    from hyperframe.frame import Frame, HeadersFrame
+    from h2.exceptions import StreamClosedError
+    from hpack.struct import Header
+    from hyperframe.frame import DataFrame, Frame, HeadersFrame
 
 _DEFAULT_WINDOW_BYTES = 65_535
+# RFC 7541 section 4.2: a block begins with two at most. hpack takes the 144,000 that one has room
+# for, in 50 ms.
+_TOO_MANY_SIZE_UPDATES = re.compile(rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*[\x00-\x7f]){3}")
 _NO_ENCODER = NoEncoder()
 _CONFIG = H2Configuration(
     client_side=False,
@@ -53,6 +64,12 @@ _CONFIG = H2Configuration(
     validate_inbound_headers=False,  # http.h2_request does
     normalize_inbound_headers=False,
 )
+
+
+def _compression_error(message: str) -> ProtocolError:
+    error = ProtocolError(message)
+    error.error_code = ErrorCodes.COMPRESSION_ERROR
+    return error
 
 
 class Spender(Protocol):
@@ -84,6 +101,35 @@ class MendedStream(H2Stream):
             self.limit = window + bundle.total
             bundle.floor = min(bundle.floor, self.limit)
 
+    def receive_headers(
+        self,
+        headers: Iterable[Header],
+        end_stream: bool,  # noqa: FBT001 (h2's signature)
+        header_encoding: bool | str | None,  # noqa: ARG002, FBT001
+    ) -> tuple[list[Frame], list[Event]]:
+        """Take the head of a request, or its trailers."""
+        events = self.state_machine.process_input(StreamInputs.RECV_HEADERS)
+        event = events[0]
+        assert isinstance(event, (RequestReceived, TrailersReceived))
+        if end_stream:
+            ends = self.state_machine.process_input(StreamInputs.RECV_END_STREAM)
+            assert isinstance(ends[0], StreamEnded)
+            event.stream_ended = ends[0]
+            events += ends
+        elif isinstance(event, TrailersReceived):
+            return self._reset_malformed()
+        event.headers = list(headers)
+        return [], events
+
+    def _track_content_length(self, length: int, end_stream: bool) -> None:  # noqa: FBT001
+        """`h2_arrivals` does."""
+
+    def _reset_malformed(self) -> tuple[list[Frame], list[Event]]:
+        reset = StreamReset(
+            stream_id=self.stream_id, error_code=ErrorCodes.PROTOCOL_ERROR, remote_reset=False
+        )
+        return self.reset_stream(ErrorCodes.PROTOCOL_ERROR), [reset]
+
     def join(self, bundle: Spender | None) -> None:
         """Let this bundle spend the window from now on; None: nobody but the stream itself."""
         window = self.outbound_flow_control_window
@@ -105,7 +151,9 @@ class MendedConnection(H2Connection):
         self.highest_inbound_stream_id = 0
         self.highest_outbound_stream_id = 0
         self.encoder = _NO_ENCODER  # type: ignore[assignment] # nobody encodes
-        self.decoder = lean_decoder(max_head_bytes)
+        # hpack counts 32 bytes more for each field (section 6.5.2), and what it refuses ends the
+        # connection: what is a little too large is to get its answer.
+        self.decoder = lean_decoder(2 * max_head_bytes)
         self.config = _CONFIG
         self.local_settings = own_settings(max_streams, max_head_bytes, window_bytes)
         self.remote_settings = LeanSettings({}, client=True)
@@ -121,7 +169,9 @@ class MendedConnection(H2Connection):
         self.max_streams = max_streams
         self.refuses = False  # no new streams: our last GOAWAY is sent
         self._window_bytes = window_bytes
-        self.caused = 0  # resets by us for what the client did wrong, since they were taken
+        self.caused = 0  # resets by us for what the client did wrong
+        self.late = 0  # frames behind resets of ours
+        self.refused = 0  # streams over the limit
 
     @property
     def _frame_dispatch_table(self) -> Handlers:  # type: ignore[override] # h2 only looks it up
@@ -158,10 +208,11 @@ class MendedConnection(H2Connection):
         self._forget_closed(stream)
         return frame.serialize()
 
-    def take_caused(self) -> int:
-        """How many resets there were since the last call for what the client did wrong."""
-        caused, self.caused = self.caused, 0
-        return caused
+    def take_counts(self) -> tuple[int, int, int]:
+        """`caused`, `late` and `refused`, since the last call."""
+        counts = self.caused, self.late, self.refused
+        self.caused = self.late = self.refused = 0
+        return counts
 
     def _prepare_for_sending(self, frames: list[Frame]) -> None:
         for frame in frames:
@@ -182,23 +233,46 @@ class MendedConnection(H2Connection):
 
     def _receive_headers_frame(self, frame: HeadersFrame) -> tuple[list[Frame], list[Event]]:
         try:
+            if _TOO_MANY_SIZE_UPDATES.match(frame.data):
+                raise _compression_error("More than two table size updates.")
+            if self._is_late(frame.stream_id):
+                self.late += 1
+                self._decode(frame)
+                return [], []
             if self._is_one_too_many(frame.stream_id):
                 return self._reset_new(frame)
             return super()._receive_headers_frame(frame)
         except ProtocolError as error:
             if isinstance(error.__cause__, HPACKError) and type(error) is ProtocolError:
-                error.error_code = ErrorCodes.COMPRESSION_ERROR
+                raise _compression_error(str(error)) from error
             raise
+
+    def _decode(self, frame: HeadersFrame) -> None:
+        """Nobody wants the fields, but the table goes on with every block."""
+        _decode_headers(self.decoder, frame.data)
+
+    def _handle_data_on_closed_stream(
+        self, events: list[Event], exc: StreamClosedError, frame: DataFrame
+    ) -> tuple[list[Frame], list[Event]]:
+        frames, events = super()._handle_data_on_closed_stream(events, exc, frame)
+        if self._is_late(frame.stream_id):
+            self.late += 1
+            frames.pop()  # the reset; what remains opens the window of the connection again
+        return frames, events
+
+    def _is_late(self, stream_id: int) -> bool:
+        return self._closed_streams.get(stream_id) is StreamClosedBy.SEND_RST_STREAM
 
     def _is_one_too_many(self, stream_id: int) -> bool:
         is_new = stream_id % 2 == 1 and stream_id > self.highest_inbound_stream_id
         return is_new and (self.refuses or len(self.streams) >= self.max_streams)
 
     def _reset_new(self, frame: HeadersFrame) -> tuple[list[Frame], list[Event]]:
-        _decode_headers(self.decoder, frame.data)  # the table goes on with every block
+        self._decode(frame)
         self.state_machine.process_input(ConnectionInputs.RECV_HEADERS)
         self.highest_inbound_stream_id = frame.stream_id
         self._closed_streams[frame.stream_id] = StreamClosedBy.SEND_RST_STREAM
+        self.refused += 1
         refusal = RstStreamFrame(frame.stream_id)
         refusal.error_code = ErrorCodes.REFUSED_STREAM
         return [refusal], []

@@ -28,6 +28,9 @@ _OF_A_CONNECTION = frozenset((
 ))  # fmt: skip
 _MAX_LENGTH_DIGITS = 19
 _LINE_BYTES = len(b": \r\n")
+_FIELD_BYTES = 32
+_CRUMB_ENDS = b"; "
+_MAX_CRUMBS = 200  # Chromium keeps 180 cookies of one site
 
 
 class StreamError(RemoteProtocolError):
@@ -42,6 +45,11 @@ class StreamError(RemoteProtocolError):
 def _malformed(message: str) -> StreamError:
     """What RFC 9113 section 8.1.1 calls so."""
     return StreamError(ErrorCodes.PROTOCOL_ERROR, message)
+
+
+def list_bytes(fields: Iterable[Field]) -> int:
+    """The size of a list of fields by the measure of RFC 9113 section 6.5.2."""
+    return sum([len(name) + len(value) + _FIELD_BYTES for name, value in fields])
 
 
 def check_trailers(fields: Iterable[Field]) -> None:
@@ -100,9 +108,17 @@ def check_limits(fields: list[Field], limits: HeadLimits) -> None:
         LimitExceeded: there are too many, or too large ones.
         RemoteProtocolError: the same.
     """
-    if len(fields) > limits.max_fields:
+    sizes = []
+    cookie = 0
+    for name, value in fields:
+        if name == b"cookie":  # browsers send each of its crumbs as a field (section 8.2.3)
+            cookie += len(value) + len(_CRUMB_ENDS)
+        elif name[:1] != b":":
+            sizes.append(len(name) + len(value) + _LINE_BYTES)
+    if cookie:
+        sizes.append(len(b"cookie") + cookie - len(_CRUMB_ENDS) + _LINE_BYTES)
+    if len(sizes) > limits.max_fields or len(fields) > limits.max_fields + _MAX_CRUMBS:
         refuse(f"more than {limits.max_fields} header fields: send fewer", 431, "head-too-large")
-    sizes = [len(name) + len(value) + _LINE_BYTES for name, value in fields if name[:1] != b":"]
     if sizes and max(sizes) > limits.max_field_bytes:
         refuse(
             f"a header field is longer than {limits.max_field_bytes} bytes: send a shorter one",
@@ -134,7 +150,7 @@ def _sort(fields: list[Field]) -> tuple[dict[bytes, bytes], list[Field]]:
         else:
             headers.append((name, value))
     if crumbs:
-        headers.append((b"cookie", b"; ".join(crumbs)))
+        headers.append((b"cookie", _CRUMB_ENDS.join(crumbs)))
     return pseudo, headers
 
 

@@ -22,6 +22,7 @@ from sse_server.http.h2_frames import (
     GOAWAY,
     HEADERS,
     MAX_FRAME_BYTES,
+    PADDED,
     PING,
     PREFACE,
     PRIORITY,
@@ -38,7 +39,8 @@ MAX_SETTINGS = 32
 """Of one frame. There are 8 that anybody has defined; h2 remembers each one it is told."""
 
 _FRAMES_PER_TURN = 512  # about 10 ms of h2's time, when there is a body in small pieces
-_BUDGETED = frozenset((SETTINGS, PING, PRIORITY, UNKNOWN))
+_HEAD_BYTES_PER_TURN = 8_192  # of header blocks, beside the last: 1,600 fields in 1.6 KB take 5 ms
+_BUDGETED = frozenset((SETTINGS, PING, PRIORITY, GOAWAY, UNKNOWN))
 _HEADER = struct.Struct(">HBBBL")
 _STREAM_BITS = 0x7FFF_FFFF
 _PING_BYTES = 8
@@ -51,7 +53,7 @@ class FrameScanner:
     """Cuts what a client sends into whole frames, counts them, and keeps some from h2."""
 
     __slots__ = ("_block", "_budgets", "_buffer", "_continuations", "_has_settings", "_preface",
-                 "has_more", "is_leaving", "output", "pongs", "progress", "resets",
+                 "block_bytes", "has_more", "is_leaving", "output", "pongs", "progress", "resets",
                  "window_updates")  # fmt: skip
 
     def __init__(self, budgets: Budgets) -> None:
@@ -60,6 +62,7 @@ class FrameScanner:
         self._buffer = bytearray()
         self._preface = PREFACE  # what of it has not been seen
         self._block = False  # a header block is open
+        self.block_bytes = 0  # of that, what h2 holds
         self._continuations = 0
         self.progress = 0  # frames and header blocks that came to their end
         self.has_more = False  # the last call of `take` left something that is whole
@@ -81,7 +84,7 @@ class FrameScanner:
     @property
     def held_bytes(self) -> int:
         """What has come and is not whole."""
-        return len(self._buffer)
+        return len(self._buffer) + self.block_bytes
 
     def receive(self, data: bytes) -> None:
         """Take what the client sent.
@@ -106,10 +109,10 @@ class FrameScanner:
         buffer = self._buffer
         at = kept = 0
         self.resets = self.window_updates = 0
-        left = _FRAMES_PER_TURN
+        left, room = _FRAMES_PER_TURN, _HEAD_BYTES_PER_TURN
         parts: list[bytes] = []
         end = len(buffer)
-        while end - at >= FRAME_HEADER_BYTES and most_heads > 0 and left > 0:
+        while end - at >= FRAME_HEADER_BYTES and most_heads > 0 and left > 0 and room > 0:
             left -= 1
             high, low, kind, flags, stream_id = _HEADER.unpack_from(buffer, at)
             size = (high << 8) | low
@@ -118,7 +121,7 @@ class FrameScanner:
             behind = at + FRAME_HEADER_BYTES + size
             if behind > end:
                 break
-            self._count(kind, flags, size, now)
+            self._count(kind, flags, at, size, now)
             if not self._block and self._deals_with(
                 kind, flags, stream_id & _STREAM_BITS, at, size
             ):
@@ -126,35 +129,44 @@ class FrameScanner:
                 kept = behind
             elif kind in (HEADERS, CONTINUATION):
                 self._block = not flags & END_HEADERS
+                self.block_bytes = self.block_bytes + size if self._block else 0
                 most_heads -= kind == HEADERS
+                room -= size
             self.progress += not self._block
             at = behind
         parts.append(bytes(buffer[kept:at]))
         del buffer[:at]
-        self.has_more = most_heads <= 0 or left <= 0
+        self.has_more = min(most_heads, left, room) <= 0
         return b"".join(parts)
 
-    def _count(self, kind: int, flags: int, size: int, now: float) -> None:
+    def _count(self, kind: int, flags: int, at: int, size: int, now: float) -> None:
         """Count a frame, and refuse what is too much."""
         if not self._has_settings:
             if kind != SETTINGS:  # RFC 9113 section 3.4: the preface goes on with it
                 raise Http2Error(ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
             self._has_settings = True
         kind = min(kind, UNKNOWN)
-        if kind in _BUDGETED or (kind == DATA and not size and not flags & END_STREAM):
+        if kind in _BUDGETED or (kind == DATA and self._is_empty(flags, at, size)):
             self._budgets.count(kind, now)
         if kind == WINDOW_UPDATE:
             self.window_updates += 1
         elif kind == RST_STREAM:
             self.resets += 1
-        elif kind == SETTINGS and size > MAX_SETTINGS * _SETTING_BYTES:
-            raise too_much("settings")
+        elif kind == SETTINGS:
+            _check_settings(flags, size)
         elif kind == HEADERS:
             self._continuations = 0
         elif kind == CONTINUATION:
             self._continuations += 1
             if self._continuations > MAX_CONTINUATIONS:
                 raise too_much("continuations")
+
+    def _is_empty(self, flags: int, at: int, size: int) -> bool:
+        """Whether a frame of DATA has none, padding apart, and does not end its stream."""
+        if flags & END_STREAM:
+            return False
+        padding = 1 + self._buffer[at + FRAME_HEADER_BYTES] if size and flags & PADDED else 0
+        return padding >= size
 
     def _deals_with(self, kind: int, flags: int, stream_id: int, at: int, size: int) -> bool:
         """Whether a frame is sound and h2 need not see it: then it is dealt with."""
@@ -173,3 +185,10 @@ class FrameScanner:
             self.is_leaving = True
             return True
         return kind > CONTINUATION
+
+
+def _check_settings(flags: int, size: int) -> None:
+    if size and flags & ACK:
+        raise Http2Error(ErrorCodes.FRAME_SIZE_ERROR, "SETTINGS that acknowledge and set")
+    if size > MAX_SETTINGS * _SETTING_BYTES:
+        raise too_much("settings")

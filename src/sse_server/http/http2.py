@@ -23,8 +23,8 @@ from h2.exceptions import ProtocolError
 
 from sse_server.http.chunked import plain
 from sse_server.http.h2_arrivals import Arrivals
-from sse_server.http.h2_budgets import Budgets, Http2Error
-from sse_server.http.h2_frames import ANY_STREAM, goaway, ping
+from sse_server.http.h2_budgets import Budgets, Http2Error, too_much
+from sse_server.http.h2_frames import ANY_STREAM, LATE, REFUSED, goaway, ping
 from sse_server.http.h2_heads import event_stream_block, response_block
 from sse_server.http.h2_intake import Intake
 from sse_server.http.h2_mended import MendedConnection
@@ -197,13 +197,21 @@ class Http2:
             self._decline(stream, error)
 
     def give_way(self, error: RequestError) -> None:
-        """Let go of all that is held: requests get `error`, answers that are not read are cut."""
+        """Let go of all that is held: requests get `error`, answers that are not read are cut.
+
+        Raises:
+            Http2Error: the connection has ended: a header block is open, which h2 holds.
+        """
         for stream in (*self._arrivals.before(inf), *self._arrivals.waiting):
             if stream.is_open:
                 self._decline(stream, error)
         for stream in list(self.flow.streams.values()):
             if stream.ends:
                 stream.abort(CloseReason.SLOW)
+        if self._scanner.block_bytes:
+            too_large = too_much("unfinished-heads")
+            self._fail(too_large)
+            raise too_large
 
     def ask_for_life(self) -> None:
         """Send a PING: whatever comes after it is a sign."""
@@ -238,12 +246,20 @@ class Http2:
     def _count_resets(self) -> None:
         """Resets of streams that were hardly open, and those that are an error of the client's.
 
+        And what comes behind resets of ours, and streams over the limit.
+
         Raises:
             Http2Error: there were too many.
         """
-        number = self._intake.take_quick_resets(self._scanner.resets) + self._h2.take_caused()
-        if number:
-            self._budgets.count_resets(number, self._clock())
+        budgets, now = self._budgets, self._clock()
+        caused, late, refused = self._h2.take_counts()
+        resets = self._intake.take_quick_resets(self._scanner.resets) + caused
+        if resets:
+            budgets.count_resets(resets, now)
+        if late:
+            budgets.count(LATE, now, late)
+        if refused:
+            budgets.count(REFUSED, now, refused)
 
     def _decline(self, stream: Http2Stream, error: RequestError) -> None:
         """Answer what is no request that can be served."""

@@ -194,7 +194,10 @@ class Http2Connection(asyncio.Protocol):
 
     def give_way(self) -> None:
         """Site: too much is held for all connections together, and for this one longest."""
-        self._machine.give_way(TooMuchHeld())
+        try:
+            self._machine.give_way(TooMuchHeld())
+        except Http2Error as error:
+            self._break(error)
 
     def abort(self) -> None:
         """End it now."""

@@ -10,6 +10,7 @@ import logging
 import time
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 KEYS_TIMEOUT_SECONDS = 5.0
 MAX_ANSWER_BYTES = 1024 * 1024
 """Of a key set, or of a grant. Both have some KB."""
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL, UnicodeError, TimeoutError)
 _CONNECTIONS = 100  # at once; what comes beyond waits, within its time
 
 
@@ -127,7 +129,7 @@ class HttpAsking:
                 problem = f"the answer has status {status}"
         except InvalidKey as error:
             problem = error
-        except (httpx.HTTPError, TimeoutError) as error:
+        except _FAILURES as error:
             problem = type(error).__name__
         finally:
             wanted.answered()
@@ -143,7 +145,7 @@ class HttpAsking:
         try:
             async with asyncio.timeout(forward.timeout_seconds):
                 status, body = await self._get(forward.url, headers)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except _FAILURES as error:
             logger.warning("a session cannot be asked for: %s", type(error).__name__)
             raise _nobody_knows() from None
         if status == httpx.codes.UNAUTHORIZED:
@@ -172,7 +174,11 @@ class HttpAsking:
         client = self._clients.get(is_here)
         if client is None:
             client = self._clients[is_here] = httpx.AsyncClient(
-                headers={"User-Agent": f"sse-server/{__version__}", "Accept": "application/json"},
+                headers={
+                    "User-Agent": f"sse-server/{__version__}",
+                    "Accept": "application/json",
+                    "Accept-Encoding": "identity",  # how long an answer is, is seen before it is
+                },
                 cookies=_no_cookies(),
                 limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=20),
                 timeout=KEYS_TIMEOUT_SECONDS,
@@ -183,8 +189,16 @@ class HttpAsking:
     async def _get(self, address: str, headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
         """Status and body. Redirects are not followed: what is sent is for this address alone."""
         body = bytearray()
-        async with self._client(address).stream("GET", address, headers=headers) as answer:
-            async for chunk in answer.aiter_bytes():
+        url = httpx.URL(address)
+        # httpx logs the address of each question: what may be secret in it is sent beside it.
+        bare = url.copy_with(userinfo=b"", query=None, fragment=None)
+        auth = httpx.BasicAuth(url.username, url.password) if url.userinfo else None
+        target = {"target": url.raw_path}
+        client = self._client(address)
+        async with client.stream(
+            "GET", bare, headers=headers, auth=auth, extensions=target
+        ) as answer:
+            async for chunk in answer.aiter_raw():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
                     raise httpx.DecodingError("the answer is too long")
@@ -198,8 +212,8 @@ def _no_cookies() -> CookieJar:
 
 def _shown(address: str) -> str:
     """An address without what may be secret in it."""
-    url = httpx.URL(address)
-    return f"{url.scheme}://{url.host}{url.path}"
+    url = urlsplit(address)
+    return f"{url.scheme}://{url.hostname}{url.path}"
 
 
 def _nobody_knows() -> Unavailable:

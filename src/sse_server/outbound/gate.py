@@ -14,6 +14,7 @@ from collections import Counter
 from math import inf
 from typing import TYPE_CHECKING
 
+from sse_server.auth.api_keys import ApiKeys
 from sse_server.auth.door import Door, Log
 from sse_server.auth.guard import Access, Guard
 from sse_server.auth.keys import InvalidKey
@@ -46,16 +47,11 @@ _FILES_SECONDS = 5  # between two looks at key files
 class Gate:
     """Who may listen and publish, of one server; nothing at all while nobody has to say so."""
 
-    def __init__(
-        self, hub: Hub, foreign: Callable[[bytes], None], *, speaks_tls: bool = False
-    ) -> None:
-        """`foreign` is told of the origins of pages that may not send cookies.
-
-        `speaks_tls`: the server does so itself, and its cookies are for TLS alone.
-        """
+    def __init__(self, hub: Hub, foreign: Callable[[bytes], None], *, is_tls: bool = False) -> None:
+        """`foreign` is told of the origins of pages that may not send cookies."""
+        self._is_tls = is_tls
         self._hub = hub
         self._foreign = foreign
-        self._speaks_tls = speaks_tls
         self._keeper: _Keeper | None = None
 
     @property
@@ -77,7 +73,7 @@ class Gate:
         if self._keeper is not None:
             self._keeper.take(options, origins)
         elif options.is_configured:
-            keeper = _Keeper(options, self._hub, self._foreign, speaks_tls=self._speaks_tls)
+            keeper = _Keeper(options, self._hub, self._foreign, is_tls=self._is_tls)
             keeper.take(options, origins)
             self._keeper = keeper
 
@@ -153,7 +149,7 @@ class _Keeper:
         hub: Hub,
         foreign: Callable[[bytes], None],
         *,
-        speaks_tls: bool,
+        is_tls: bool,
     ) -> None:
         from sse_server.outbound.asking import HttpAsking  # noqa: PLC0415 (httpx takes 60 ms)
 
@@ -168,8 +164,9 @@ class _Keeper:
         self._used = UsedTokens(options.max_used)
         self._revocations = Revocations(options.max_revoked, options.revoked_seconds)
         self._revocations.restore(self._state.tokens, self._state.subjects)
-        self._cookies = LeaseCookies(derived(self._state.secret, b"lease"), speaks_tls=speaks_tls)
+        self._cookies = LeaseCookies(derived(self._state.secret, b"lease"), is_tls=is_tls)
         self._asking: HttpAsking = HttpAsking(options)
+        self._api_keys = ApiKeys(())
         self._mint: Mint | None = None
         self._ring: KeyRing | None = None
         self.streams = OpenStreams(self._leases, lambda: hub.newest, time.time)
@@ -207,6 +204,10 @@ class _Keeper:
         self._mint = mint
         self._ring = guard.ring
         self.guard = guard
+        gone = self._api_keys.without(guard.api_keys)
+        self._api_keys = guard.api_keys
+        if gone:
+            self.streams.revoke(self.streams.of_keys(gone))
         self._fetch_old_keys()
 
     def tick(self) -> None:
@@ -249,6 +250,7 @@ class _Keeper:
     def revoke(self, token_id: str | None, subject: str | None) -> int:
         now = time.time()
         streams = self.streams
+        self._revocations.check_room(token_id, subject, now)
         if token_id is not None:
             self._revocations.revoke_token(token_id, now)
         if subject is not None:
