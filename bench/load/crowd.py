@@ -68,7 +68,7 @@ class Crowd:
     def open(self, command: Open) -> None:
         """Open streams, as many at once as listen queues allow; wait until all stand."""
         if not command.stalls:
-            self.streams += command.count
+            self.streams += command.count * (command.multiplexed or 1)
         share, rest = divmod(command.count, len(self._pipes))
         first = command.first
         for index, pipe in enumerate(self._pipes):

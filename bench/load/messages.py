@@ -17,6 +17,13 @@ class Open:
     """Never read again once the response's head has come, and counted nowhere from then on."""
     receive_bytes: int | None = None
     """SO_RCVBUF; None: the kernel's choice."""
+    multiplexed: int | None = None
+    """So many streams on each of `count` connections of HTTP/2, and the request is all that each
+    sends at its start; None: HTTP/1.1."""
+    tls: bool = False
+    """Over TLS, with a new session; only HTTP/2."""
+    resumed: bool = False
+    """With the session of an earlier connection. One that the server does not take is a drop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,17 @@
 // An SSE broadcaster on Node's http module, as guides show it: a Set of responses per channel, and
 // a write on each. A stream may name several channels. It keeps no event; the bench measures it beside sse_server.
+// On the next port the same speaks HTTP/2 in clear, by Node's http2 module.
 "use strict";
 const http = require("node:http");
+const http2 = require("node:http2");
 
 const channels = new Map();
 let lastId = 0;
 
 function subscribe(names, request, response) {
-  response.writeHead(200, {
-    "Content-Type": "text/event-stream",
-    "Cache-Control": "no-cache",
-    Connection: "keep-alive",
-  });
+  const fields = { "Content-Type": "text/event-stream", "Cache-Control": "no-cache" };
+  if (request.httpVersionMajor === 1) fields.Connection = "keep-alive";
+  response.writeHead(200, fields);
   response.write(": hi\n\n");
   for (const name of names) {
     if (!channels.has(name)) channels.set(name, new Set());
@@ -39,10 +39,12 @@ setInterval(() => {
   }
 }, 15_000);
 
-http
-  .createServer((request, response) => {
-    const name = request.url.slice("/events/".length);
-    if (request.method === "POST") publish(name, request, response);
-    else subscribe(name.split(","), request, response);
-  })
-  .listen(Number(process.argv[2]), "127.0.0.1");
+function answer(request, response) {
+  const name = request.url.slice("/events/".length);
+  if (request.method === "POST") publish(name, request, response);
+  else subscribe(name.split(","), request, response);
+}
+
+const port = Number(process.argv[2]);
+http.createServer(answer).listen(port, "127.0.0.1");
+http2.createServer(answer).listen(port + 1, "127.0.0.1");

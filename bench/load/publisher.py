@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from bench.load.answers import Answers
+from bench.load.certificate import client_context
 from bench.load.stream import event_data
 from bench.load.subjects.base import Subject
 
@@ -26,6 +27,8 @@ class Publisher:
     ) -> None:
         self._socket = socket.create_connection(address, timeout=_TIMEOUT_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if subject.tls:
+            self._socket = client_context("http/1.1").wrap_socket(self._socket)
         self._subject = subject
         self._channel = channel
         self.event_bytes = event_bytes

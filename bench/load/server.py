@@ -37,10 +37,17 @@ class Server:
     """A subject as a child process on a free port of 127.0.0.1, bound to cores."""
 
     def __init__(
-        self, subject: Subject, process: subprocess.Popen[bytes], port: int, output: IO[bytes]
+        self,
+        subject: Subject,
+        cores: frozenset[int],
+        process: subprocess.Popen[bytes],
+        port: int,
+        output: IO[bytes],
     ) -> None:
         self.subject = subject
+        self.cores = cores
         self.address = ("127.0.0.1", port)
+        self.http2_address = ("127.0.0.1", port + (subject.http2_after or 0))
         self._process = process
         self._output = output
 
@@ -128,10 +135,10 @@ def run(subject: Subject, cores: frozenset[int]) -> Iterator[Server]:
     Raises:
         RuntimeError: it ended at once or does not listen; with the last lines it wrote.
     """
-    port = _free_port()
+    port = _free_port(subject.http2_after or 0)
     with tempfile.TemporaryDirectory(prefix="bench-") as name, tempfile.TemporaryFile() as output:
         command = subject.command(port, Path(name))
-        with _pinned(cores):  # inherited, so that every thread of the server has it
+        with pinned(cores):  # inherited, so that every thread of the server has it
             process = subprocess.Popen(
                 command,
                 cwd=name,
@@ -142,7 +149,7 @@ def run(subject: Subject, cores: frozenset[int]) -> Iterator[Server]:
             )
         try:
             _wait_until_listening(process, port, output, command)
-            yield Server(subject, process, port, output)
+            yield Server(subject, cores, process, port, output)
         finally:
             _end(process)
 
@@ -186,7 +193,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _pinned(cores: frozenset[int]) -> Iterator[None]:
+def pinned(cores: frozenset[int]) -> Iterator[None]:
+    """Have this thread, and what it starts, on these cores only."""
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, cores)
@@ -195,8 +203,14 @@ def _pinned(cores: frozenset[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+def _free_port(after: int) -> int:
+    """A port that is free, as is the one so many after it."""
+    while True:
+        with socket.socket() as sock, socket.socket() as other:
+            sock.bind(("127.0.0.1", 0))
+            port: int = sock.getsockname()[1]
+            if not after:
+                return port
+            with contextlib.suppress(OSError, OverflowError):
+                other.bind(("127.0.0.1", port + after))
+                return port

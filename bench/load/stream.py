@@ -105,6 +105,10 @@ class Decoder:
         place.data = data
         return place.after
 
+    def at(self, place: Place, state: State, raw: bytes = b"") -> Place:
+        """The place in another state: of streams whose head and end are not part of their text."""
+        return self._place(place.progress._replace(state=state, raw=raw, advance=0, oldest_ns=0))
+
     def _place(self, progress: Progress) -> Place:
         place = self._places.get(progress)
         if place is None:

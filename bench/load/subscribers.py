@@ -1,13 +1,16 @@
 """One process full of subscribers: opens streams, reads them, proves what came."""
 
+import contextlib
 import os
 import select
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
+from bench.load.certificate import client_context
 from bench.load.histogram import Histogram
 from bench.load.messages import (
     Abort,
@@ -24,6 +27,7 @@ from bench.load.messages import (
     Tell,
     Told,
 )
+from bench.load.multiplexed import Connection as Multiplexed
 from bench.load.stream import Decoder, Place, State
 
 _READ_BYTES = 64 * 1024
@@ -62,6 +66,11 @@ class _Subscribers:
         self._decoder = Decoder()
         self._sockets: dict[int, socket.socket] = {}
         self._places: dict[int, Place] = {}
+        self._multiplexed: dict[int, Multiplexed] = {}
+        self._encrypted: dict[int, ssl.SSLSocket] = {}
+        self._streams = 0  # that are counted
+        self._tls = client_context("h2")
+        self._session: ssl.SSLSession | None = None  # of the last TLS connection that was read
         self._gone: list[Place] = []
         self._ended = 0  # of those in `_places`, as those in `_gone` are
         self._opening: set[int] = set()
@@ -79,14 +88,16 @@ class _Subscribers:
             for fd, _ in self._epoll.poll():
                 if fd == control:
                     self._obey(self._pipe.recv())
+                elif fd in self._multiplexed:
+                    self._read_frames(fd, self._multiplexed[fd])
                 else:
                     self._read(fd)
             if self._to_open is not None:
                 self._open_some(self._to_open)
-            if self._awaited and self._total >= self._awaited * len(self._places):
+            if self._awaited and self._total >= self._awaited * self._streams:
                 self._pipe.send(Delivered(self._awaited))
                 self._awaited = 0
-            if self._awaits_end and len(self._gone) + self._ended >= len(self._places):
+            if self._awaits_end and len(self._gone) + self._ended >= self._streams:
                 self._pipe.send(Ended())
                 self._awaits_end = False
 
@@ -128,11 +139,24 @@ class _Subscribers:
         if command.receive_bytes is not None:  # before the window is negotiated
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, command.receive_bytes)
         sock.connect(command.address)  # on loopback complete at once, by the kernel alone
-        sock.setblocking(False)
-        sock.send(command.request.replace(b"{n}", b"%d" % number))
+        if command.tls:  # which waits for the handshake: one at a time
+            session = self._session if command.resumed else None
+            secured = self._tls.wrap_socket(sock, session=session)
+            self._encrypted[secured.fileno()] = secured
+            sock = secured
         fd = sock.fileno()
         self._sockets[fd] = sock
-        self._places[fd] = self._decoder.start
+        if command.multiplexed is None:
+            self._places[fd] = self._decoder.start
+            self._streams += 1
+            sock.sendall(command.request.replace(b"{n}", b"%d" % number))
+        else:
+            self._multiplexed[fd] = Multiplexed(self._decoder, command.multiplexed)
+            self._streams += command.multiplexed
+            sock.sendall(command.request)
+            if command.resumed and isinstance(sock, ssl.SSLSocket) and not sock.session_reused:
+                self._multiplexed[fd].close("its session was not resumed")
+        sock.setblocking(False)
         self._opening.add(fd)
         if command.stalls:
             self._to_stall.add(fd)
@@ -142,6 +166,7 @@ class _Subscribers:
         """Read this stream no more; its socket stays open."""
         self._to_stall.discard(fd)
         self._total -= self._places.pop(fd).progress.newest
+        self._streams -= 1
         self._epoll.unregister(fd)
 
     def _abort(self) -> None:
@@ -150,8 +175,10 @@ class _Subscribers:
             sock.close()  # epoll forgets it by itself
         self._sockets.clear()
         self._places.clear()
+        self._multiplexed.clear()
+        self._encrypted.clear()
         self._gone.clear()
-        self._total = self._ended = 0
+        self._total = self._ended = self._streams = 0
         self._pipe.send(Aborted())
 
     # Reading
@@ -176,6 +203,49 @@ class _Subscribers:
             self._opening.discard(fd)
             if fd in self._to_stall and after.progress.state is State.OPEN:
                 self._stall(fd)
+
+    def _read_frames(self, fd: int, connection: Multiplexed) -> None:
+        """The same for a connection of HTTP/2, whose streams are told apart by their frames."""
+        ended = connection.ended
+        try:
+            data = self._decrypted(fd) if fd in self._encrypted else os.read(fd, _READ_BYTES)
+            if data is None:
+                return
+            answers = connection.feed(data)
+            if answers:
+                self._sockets[fd].send(answers)
+        except (OSError, ValueError) as error:
+            data = b""
+            connection.close(repr(error))
+        now = time.monotonic_ns()
+        self._reads += 1
+        self._read_bytes += len(data)
+        if connection.advance:
+            self._total += connection.advance
+            self._latencies.record((now - connection.oldest_ns) // 1000, connection.advance)
+        self._ended += connection.ended - ended
+        if not data:
+            connection.close()
+            self._epoll.unregister(fd)
+        if connection.gone:
+            self._gone += connection.gone
+            connection.gone.clear()
+        if self._opening and not connection.opening:
+            self._opening.discard(fd)
+
+    def _decrypted(self, fd: int) -> bytes | None:
+        """All there is: epoll knows nothing of what TLS has read and not given yet.
+
+        None: it was TLS's own.
+        """
+        sock = self._encrypted[fd]
+        parts = []
+        with contextlib.suppress(ssl.SSLWantReadError):
+            while data := sock.recv(_READ_BYTES):
+                parts.append(data)
+            return b"".join(parts)  # the last ones
+        self._session = sock.session
+        return b"".join(parts) or None
 
     def _step(self, fd: int, place: Place, data: bytes) -> Place:
         """Bytes that the last subscriber at this place did not read."""
@@ -202,7 +272,10 @@ class _Subscribers:
         self._read_bytes = 0
 
     def _told(self) -> Told:
-        progresses = [place.progress for place in self._places.values()]
+        places = [*self._places.values()]
+        for connection in self._multiplexed.values():
+            places += connection.places
+        progresses = [place.progress for place in places]
         gaps = sum(progress.gaps for progress in progresses)
         failure = self._gone[0].progress if self._gone else None
         return Told(

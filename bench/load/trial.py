@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from bench.load.crowd import Crowd
 from bench.load.descriptors import max_descriptors
+from bench.load.frames import connection_start
 from bench.load.histogram import Histogram
 from bench.load.messages import Open
 from bench.load.publisher import Publisher
-from bench.load.server import Cost, Server
+from bench.load.server import Cost, Server, run
+from bench.load.subjects.base import Subject
 
 Figures = dict[str, float]
 
@@ -36,6 +38,11 @@ class Size:
     replayed_events: int = 100
     stalled_readers: int = 100
     """In the scenario slow-readers; 150 events of 64 KiB are more than their sockets hold."""
+    streams_a_connection: int = 100
+    """Over HTTP/2, in the scenarios that have many."""
+    kept_events: int = 1_000_000
+    """In a file, in the scenario stored-replay."""
+    replayed_of_kept: int = 100_000
     large_events: int = 150
     large_event_bytes: int = 65_536
     aborted_streams: int = 2_000
@@ -52,6 +59,11 @@ class Size:
         """Subscribers of the scenario that compares many with few."""
         most = max_descriptors() - _SPARE_DESCRIPTORS
         return min(self.many_subscribers, 19 * self.few, most)
+
+    @property
+    def connections(self) -> int:
+        """Connections of HTTP/2 that together have as many streams as there are subscribers."""
+        return max(1, self.subscribers // self.streams_a_connection)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,6 +142,32 @@ class Trial:
         )
         self.crowd.open(command)
 
+    def subscribe_multiplexed(
+        self,
+        connections: int,
+        streams: int,
+        *,
+        short_head: bool = False,
+        resumed: bool = False,
+    ) -> None:
+        """Open connections of HTTP/2 with so many streams each; wait until all stand."""
+        server = self.server
+        request = server.subject.subscribe_request(self.channel)
+        command = Open(
+            address=server.http2_address,
+            request=connection_start(
+                request,
+                streams,
+                short_head=short_head,
+                scheme=b"https" if server.subject.tls else b"http",
+            ),
+            count=connections,
+            multiplexed=streams,
+            tls=server.subject.tls,
+            resumed=resumed,
+        )
+        self.crowd.open(command)
+
     @contextlib.contextmanager
     def publisher(
         self, event_bytes: int | None = None, channel: str | None = None
@@ -150,6 +188,22 @@ class Trial:
         self._parts += 1
         self.channel = f"bench{self._parts}"
         self.settled_cost()
+
+    @contextlib.contextmanager
+    def server_beside(self, subject: Subject) -> Iterator[Server]:
+        """Another server on the same core: while one works, the other does nothing."""
+        with run(subject, self.server.cores) as other:
+            yield other
+
+    @contextlib.contextmanager
+    def moved_to(self, subject: Subject) -> Iterator[None]:
+        """A part of the trial with another server; what comes after is with the first again."""
+        self.begin_part()
+        first = self.server
+        with self.server_beside(subject) as self.server:
+            yield
+            self.begin_part()
+        self.server = first
 
     def wait(self, number: int) -> None:
         """Wait until every subscriber has the events up to a number.

@@ -579,6 +579,18 @@ def test_revoking_ends_streams_at_once(start: Start, what: dict[str, str]) -> No
     assert clients[1].read_events(1) == ["still here"]
 
 
+def test_what_cannot_be_revoked_as_a_whole_is_not_in_part(start: Start) -> None:
+    running = start(AuthOptions(keys=(HS256,), api_keys=(OPERATOR_ENTRY,), max_revoked=1))
+    operator = bearer(OPERATOR)
+    assert ask(running, "/revocations", operator, '{"sub": "other"}').status == 200
+    text = bearer(token(subscribe=["a"], jti="one"))
+    both = ask(running, "/revocations", operator, '{"jti": "one", "sub": "7"}')
+    assert error(both) == (503, "unavailable")
+    assert ask(running, "/channels/a/events", text).status == 200
+    assert ask(running, "/revocations", operator, '{"jti": "one"}').status == 200
+    assert error(ask(running, "/channels/a/events", text)) == UNAUTHORIZED
+
+
 def test_what_a_token_was_exchanged_for_is_revoked_with_it(start: Start) -> None:
     running = start(AuthOptions(keys=(HS256,), api_keys=(OPERATOR_ENTRY,)))
     session = token(subscribe=["a"], jti="session", sub=None)

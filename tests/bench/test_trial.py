@@ -14,6 +14,8 @@ from bench.load.request import get_stream, post
 from bench.load.scenarios import SCENARIOS
 from bench.load.server import cpu_ns, resident_bytes
 from bench.load.session import measure
+from bench.load.subjects import SUBJECTS
+from bench.load.subjects.base import Subject
 from bench.load.trial import Size, Trial
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the bench reads /proc")
@@ -27,6 +29,9 @@ SIZE = Size(
     large_events=10,
     aborted_streams=50,
     many_subscribers=100,
+    streams_a_connection=10,
+    kept_events=2_000,
+    replayed_of_kept=1_500,
 )
 
 
@@ -37,12 +42,17 @@ class Faulty:
     replays = False
     batches = True
     drains = False
+    http2_after: int | None = None
+    tls = False
     stall_timeout_seconds: float | None = None
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
 
     def missing(self) -> str | None:
+        return None
+
+    def secured(self) -> Subject | None:
         return None
 
     def version(self) -> str:
@@ -73,6 +83,16 @@ def test_every_scenario_proves_a_server_that_does_right(name: str) -> None:
     trial = measured(name)
     assert trial.verdict.valid, str(trial.verdict)
     assert trial.verdict.deliveries >= SIZE.subscribers or name == "publish"  # nobody listens
+    assert set(SCENARIOS[name].shown) <= set(trial.figures)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, one in SCENARIOS.items() if one.http2 or one.own or one.tls]
+)
+def test_scenarios_of_http2_and_of_its_own_prove_the_server_itself(name: str) -> None:
+    trial = measure(SUBJECTS["sse_server"], SCENARIOS[name], SIZE, 1, divide())
+    assert trial.verdict.valid, str(trial.verdict)
+    assert trial.verdict.deliveries >= SIZE.subscribers or name == "stored-publish"
     assert set(SCENARIOS[name].shown) <= set(trial.figures)
 
 

@@ -3,7 +3,10 @@
 from bench.load.scenarios import streams  # isort: skip (the order of the imports is that of the runs)
 from bench.load.scenarios import delivery  # isort: skip
 from bench.load.scenarios import channels  # isort: skip
+from bench.load.scenarios import multiplexing  # isort: skip
+from bench.load.scenarios import encryption  # isort: skip
 from bench.load.scenarios import publishing  # isort: skip
+from bench.load.scenarios import stored  # isort: skip
 from bench.load.scenarios import hardship  # isort: skip
 from bench.load.scenarios.registry import SCENARIOS, Part, Scenario
 
@@ -13,7 +16,10 @@ __all__ = [
     "Scenario",
     "channels",
     "delivery",
+    "encryption",
     "hardship",
+    "multiplexing",
     "publishing",
+    "stored",
     "streams",
 ]

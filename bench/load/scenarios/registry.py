@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from bench.load.subjects.base import Subject
-from bench.load.target import Target
+from bench.load.target import OURS, Target
 from bench.load.trial import Trial
 
 
@@ -33,12 +33,24 @@ class Scenario:
     """Whether it is only for servers that keep events."""
     drains: bool = False
     """Whether it is only for servers that end their streams themselves."""
+    http2: bool = False
+    """Whether it is only for servers that speak HTTP/2 in clear."""
+    tls: bool = False
+    """Whether it is only for servers that speak TLS."""
+    own: bool = False
+    """Whether it is only for sse_server."""
     part: Part = Part.BENCH
     targets: tuple[Target, ...] = ()
 
     def suits(self, subject: Subject) -> bool:
         """Whether there is anything to measure."""
-        return not ((self.replays and not subject.replays) or (self.drains and not subject.drains))
+        return not (
+            (self.replays and not subject.replays)
+            or (self.drains and not subject.drains)
+            or (self.http2 and subject.http2_after is None)
+            or (self.tls and subject.secured() is None)
+            or (self.own and subject.name != OURS)
+        )
 
 
 SCENARIOS: dict[str, Scenario] = {}
@@ -51,6 +63,9 @@ def scenario(
     *shown: str,
     replays: bool = False,
     drains: bool = False,
+    http2: bool = False,
+    tls: bool = False,
+    own: bool = False,
     part: Part = Part.BENCH,
     targets: tuple[Target, ...] = (),
 ) -> Callable[[Callable[[Trial], None]], Callable[[Trial], None]]:
@@ -64,6 +79,9 @@ def scenario(
             run=run,
             replays=replays,
             drains=drains,
+            http2=http2,
+            tls=tls,
+            own=own,
             part=part,
             targets=targets,
         )

@@ -16,11 +16,19 @@ class Subject(Protocol):
     """Whether one request can publish many events."""
     drains: bool
     """Whether it ends its streams itself when it is told to stop."""
+    http2_after: int | None
+    """How far behind its port is the one on which it speaks HTTP/2 in clear; None: on none."""
+    tls: bool
+    """Whether it speaks TLS, on one port with all that it speaks."""
     stall_timeout_seconds: float | None
     """After so long it closes who reads nothing; None: never."""
 
     def missing(self) -> str | None:
         """Why it cannot be run on this machine; None when it can."""
+        ...
+
+    def secured(self) -> "Subject | None":
+        """The same with TLS; None: not here."""
         ...
 
     def version(self) -> str:

@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.load.certificate import write_certificate
 from bench.load.descriptors import max_descriptors
 from bench.load.request import get_stream, post
-from bench.load.subjects.base import said
+from bench.load.subjects.base import Subject, said
 
 _MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 """Where Debian's libnginx-mod-nchan puts it."""
@@ -35,7 +36,7 @@ http {{
     nchan_message_buffer_length 10000;
     nchan_message_timeout 5m;
     server {{
-        listen 127.0.0.1:{port} backlog=4096;
+{listens}
         location ~ ^/publish/(\\w+)$ {{
             nchan_publisher;
             nchan_channel_id $1;
@@ -67,6 +68,9 @@ http {{
 """
 
 
+_LISTEN = "        listen 127.0.0.1:{port} {kinds} backlog=4096;\n"
+
+
 def _nginx() -> str | None:
     """Where nginx is; Debian keeps it where the PATH of an ordinary user does not look."""
     return shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
@@ -79,12 +83,17 @@ class Nchan:
     replays = True
     batches = False
     drains = True
+    http2_after: int | None = 1
+    tls = False
     stall_timeout_seconds: float | None = None
 
     def missing(self) -> str | None:
         if _nginx() is None or not _MODULE.exists():
             return "nginx with nchan is not installed: apt-get install nginx libnginx-mod-nchan"
         return None
+
+    def secured(self) -> Subject | None:
+        return SecuredNchan()
 
     def version(self) -> str:
         nginx = re.sub(r".*nginx/", "", said(_nginx() or "nginx", "-v"))
@@ -103,13 +112,17 @@ class Nchan:
                 # Started by root, nginx gives its worker away to a user who cannot read the folder.
                 user="user root;" if os.geteuid() == 0 else "",
                 folder=folder,
-                port=port,
+                listens=self._listens(port, folder),
                 descriptors=descriptors,
                 # With less than a sixteenth of them free, nginx closes those that have just come.
                 connections=descriptors * 2,
             )
         )
         return [_nginx() or "nginx", "-p", str(folder), "-c", str(path), "-e", "stderr"]
+
+    def _listens(self, port: int, folder: Path) -> str:
+        """In clear this nginx has a port for each version of HTTP."""
+        return _LISTEN.format(port=port, kinds="") + _LISTEN.format(port=port + 1, kinds="http2")
 
     def subscribe_request(self, *channels: str, replay: bool = False) -> bytes:
         if len(channels) > 1:
@@ -121,3 +134,15 @@ class Nchan:
 
     def batch_request(self, events: Sequence[tuple[str, bytes]]) -> bytes:
         raise ValueError("nchan takes one event at a time")
+
+
+class SecuredNchan(Nchan):
+    """The same with a certificate."""
+
+    http2_after: int | None = 0
+    tls = True
+
+    def _listens(self, port: int, folder: Path) -> str:
+        cert, key = write_certificate(folder)
+        certificate = f"        ssl_certificate {cert};\n        ssl_certificate_key {key};\n"
+        return _LISTEN.format(port=port, kinds="ssl http2") + certificate

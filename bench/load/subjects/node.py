@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.load.request import get_stream, post
-from bench.load.subjects.base import said
+from bench.load.subjects.base import Subject, said
 
 _SCRIPT = Path(__file__).parent.parent / "node_broadcaster.js"
 
@@ -17,10 +17,15 @@ class Node:
     replays = False
     batches = False
     drains = False
+    http2_after: int | None = 1
+    tls = False
     stall_timeout_seconds: float | None = None
 
     def missing(self) -> str | None:
         return None if shutil.which("node") else "node is not installed: apt-get install nodejs"
+
+    def secured(self) -> Subject | None:
+        return None
 
     def version(self) -> str:
         return f"node {said('node', '--version')}"

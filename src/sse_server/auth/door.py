@@ -150,17 +150,18 @@ class Door:
 
     def _leases_for(self, request: Request, token: Token, holders: list[Holder]) -> list[Lease]:
         """Those that the client has shown to be its own."""
-        known = self._leases.of(token.digest)
         if holders:
-            names = [holder.name for holder in holders]
-            return [lease for lease in known if lease.holder in names]
+            of_holder = self._leases.of_holder
+            names = dict.fromkeys(holder.name for holder in holders)
+            return [lease for name in names for lease in of_holder(token.digest, name)]
         position = request.header(b"last-event-id")
-        if not known or not position or self._options.resume is not Resume.LEASE:
+        if not position or self._options.resume is not Resume.LEASE:
             return []
         offset = self._log.offset(position)
         if offset is None:
             return []
         client, newest = client_of(request), self._log.newest
+        known = self._leases.of(token.digest)
         return [lease for lease in known if by_position(lease, client, offset, newest)]
 
     def _is_fresh(self, token: Token, now: float) -> bool:

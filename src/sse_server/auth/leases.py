@@ -49,13 +49,15 @@ class Lease:
 class Leases:
     """All of them."""
 
-    __slots__ = ("_by_token", "_left", "_most", "_window", "size")
+    __slots__ = ("_by_holder", "_by_token", "_left", "_most", "_window", "size")
 
     def __init__(self, most: int, window_seconds: float) -> None:
         """At most `most`; a lease that is left ends after `window_seconds`."""
         self._most = most
         self._window = window_seconds
         self._by_token: defaultdict[bytes, dict[Lease, None]] = defaultdict(dict)
+        # A token may be in many hands; what has to be looked at is what one holder has.
+        self._by_holder: defaultdict[bytes, dict[Lease, None]] = defaultdict(dict)
         self._left: OrderedDict[Lease, None] = OrderedDict()  # in the order of leaving
         self.size = 0
 
@@ -68,6 +70,10 @@ class Leases:
         """Those of one token."""
         return list(self._by_token.get(token, ()))
 
+    def of_holder(self, token: bytes, holder: bytes) -> list[Lease]:
+        """Those of one token that one holder's cookie is for."""
+        return [lease for lease in self._by_holder.get(holder, ()) if lease.token == token]
+
     def add(self, lease: Lease, now: float) -> bool:
         """A new one, left now until its stream is opened; false: there is no room for it."""
         self.sweep(now)
@@ -76,6 +82,7 @@ class Leases:
                 return False
             self.end(next(iter(self._left)))
         self._by_token[lease.token][lease] = None
+        self._by_holder[lease.holder][lease] = None
         self.size += 1
         self.leave(lease, now)
         return True
@@ -100,12 +107,13 @@ class Leases:
     def end(self, lease: Lease) -> None:
         """Nobody comes back by it."""
         self._left.pop(lease, None)
-        of_token = self._by_token.get(lease.token, {})
-        if lease in of_token:
-            del of_token[lease]
-            self.size -= 1
-            if not of_token:
-                del self._by_token[lease.token]
+        if lease not in self._by_token.get(lease.token, ()):
+            return
+        self.size -= 1
+        for index, name in ((self._by_token, lease.token), (self._by_holder, lease.holder)):
+            del index[name][lease]
+            if not index[name]:
+                del index[name]
 
     def revoke(self, grant_is_revoked: Callable[[Grant], bool]) -> None:
         """End those that were left and whose grants were taken back."""

@@ -84,6 +84,16 @@ class Revocations:
         """When whose were revoked."""
         return dict(self._subjects)
 
+    def check_room(self, token_id: str | None, subject: str | None, now: float) -> None:
+        """Refuse both where there is no room for one: half of it would be done, and not told.
+
+        Raises:
+            Unavailable: there are too many.
+        """
+        for where, name in ((self._tokens, token_id), (self._subjects, subject)):
+            if name is not None:
+                self._make_room(where, name, now)
+
     def revoke_token(self, token_id: str, now: float) -> None:
         """No token with this `jti` holds any more.
 
@@ -115,9 +125,12 @@ class Revocations:
         return at is not None and (grant.issued_at is None or grant.issued_at <= at)
 
     def _remember(self, where: OrderedDict[str, float], name: str, now: float) -> None:
+        self._make_room(where, name, now)
+        where[name] = now
+        where.move_to_end(name)
+
+    def _make_room(self, where: OrderedDict[str, float], name: str, now: float) -> None:
         while where and next(iter(where.values())) + self._seconds <= now:
             where.popitem(last=False)
         if name not in where and len(where) >= self._most:
             raise Unavailable("too many are revoked already: change the key instead")
-        where[name] = now
-        where.move_to_end(name)

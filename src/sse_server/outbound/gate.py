@@ -250,6 +250,7 @@ class _Keeper:
     def revoke(self, token_id: str | None, subject: str | None) -> int:
         now = time.time()
         streams = self.streams
+        self._revocations.check_room(token_id, subject, now)
         if token_id is not None:
             self._revocations.revoke_token(token_id, now)
         if subject is not None:
