@@ -7,12 +7,11 @@ that answer it. What is different here:
 - Open streams are counted, not searched for; closed ones are forgotten at once.
 - A stream over the limit is refused, and the connection goes on (RFC 9113 section 5.1.2).
 - A header block that cannot be decoded is a COMPRESSION_ERROR (section 4.3).
-- What is wrong with one request ends its stream (section 8.1.1); h2 ends the connection when a body
-  has another length than was said (`h2_arrivals` looks at that), or trailers do not end it.
+- What is wrong with one request ends its stream (section 8.1.1), also a body of another length than
+  was said (`h2_arrivals`), and trailers that do not end it. h2 ends the connection.
 - What was on its way when we reset a stream is dropped (section 5.1); h2 answers each frame.
-- Heads of answers and DATA are written by us; the state of their stream is moved by h2's own
-  machine, as its `send_headers` and `send_data` do. So a SETTINGS_HEADER_TABLE_SIZE of 4 GiB makes
-  no table here: the encoder is never used.
+- Heads of answers and DATA are written by us; the state of their stream is moved by h2's machine,
+  as `send_headers` and `send_data` do. The encoder is never used, nor a table made for it.
 - The outbound window of a stream is what remains of its limit when all is subtracted that its
   bundle has sent to each of its streams: 100 windows shrink by one addition.
 
