@@ -46,6 +46,8 @@ class Size:
     large_events: int = 150
     large_event_bytes: int = 65_536
     aborted_streams: int = 2_000
+    settle_seconds: float = 1.0
+    """Until a server has finished what it was doing."""
     wait_seconds: float = 60.0
     """For deliveries that do not come."""
 
@@ -275,9 +277,9 @@ class Trial:
             "socket_bytes": end.socket_bytes,
         }
 
-    def settled_cost(self, seconds: float = 1.0) -> Cost:
+    def settled_cost(self, seconds: float | None = None) -> Cost:
         """The server's cost once it has finished what it was doing."""
-        time.sleep(seconds)
+        time.sleep(self.size.settle_seconds if seconds is None else seconds)
         return self.server.cost()
 
     def judge(self) -> None:

@@ -107,7 +107,7 @@ def test_settings_and_pings_are_answered() -> None:
 def test_the_connections_window_is_opened_again_when_half_of_it_was_read() -> None:
     connection, peer = Connection(Decoder(), 1), Peer(streams=1)
     connection.feed(peer.taken())
-    comment = frame(frames.DATA, 0, 1, b":".ljust(16_383, b"x") + b"\n")
+    comment = frame(frames.DATA, 0, 1, b":".ljust(16_382, b"x") + b"\n\n")
     half = frames.CONNECTION_WINDOW_BYTES // 2
     answers = [connection.feed(comment) for _ in range(half // 16_384)]
     assert [answer for answer in answers if answer] == [window_update(half)]

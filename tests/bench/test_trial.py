@@ -24,6 +24,7 @@ SIZE = Size(
     subscribers=20,
     seconds=0.2,
     idle_seconds=0.2,
+    settle_seconds=0.1,
     wait_seconds=2.0,
     stalled_readers=5,
     large_events=10,
