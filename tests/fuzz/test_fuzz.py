@@ -46,6 +46,7 @@ def _fuzz(name: str, tmp_path: Path, *options: str) -> subprocess.CompletedProce
 
 
 @needs_atheris
+@pytest.mark.timeout(200)  # making the code ready for it takes long on a busy machine
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_fuzzer_finds_nothing(name: str, tmp_path: Path) -> None:
     done = _fuzz(
