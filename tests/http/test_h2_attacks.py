@@ -1,6 +1,6 @@
 """What attacks over HTTP/2 cost, in CPU time of this process: bounds far above what was measured.
 
-Ended at its budget a flood takes up to 30 ms here, and a turn of the loop 17.
+Ended at its budget a flood takes up to 30 ms here, and a turn of the loop 6.
 """
 
 import time
