@@ -151,3 +151,17 @@ def test_an_ended_stream_is_an_end_and_the_rest_of_a_lost_connection_are_drops()
 def test_data_on_a_stream_without_a_head_is_refused() -> None:
     with pytest.raises(ValueError, match="stream 1"):
         Connection(Decoder(), 1).feed(frame(frames.DATA, 0, 1, b": hi\n\n"))
+
+
+def test_a_goaway_without_an_error_loses_nothing_and_one_with_an_error_all() -> None:
+    connection, peer = Connection(Decoder(), 2), Peer(streams=2)
+    connection.feed(peer.taken())
+    connection.feed(frame(frames.GOAWAY, 0, 0, bytes(8)))
+    assert connection.gone == []
+    connection.feed(frame(frames.GOAWAY, 0, 0, bytes(7) + b"\x0b"))
+    assert len(connection.gone) == 2
+
+
+def test_a_head_in_two_frames_is_refused_and_not_misread() -> None:
+    with pytest.raises(ValueError, match="more than one frame"):
+        Connection(Decoder(), 1).feed(frame(frames.HEADERS, 0, 1, b"\x88"))
