@@ -145,6 +145,8 @@ class GatedEngine:
     async def _publish_parts(self, publications: Sequence[Publication]) -> list[Receipt]:
         receipts: list[Receipt] = []
         while len(receipts) < len(publications):
+            if receipts:
+                await asyncio.sleep(0)  # 10,000 events take 0.1 s, in which others want something
             part = self._part(publications, len(receipts))
             while self._must_wait(part):
                 await self._caught_up()
@@ -155,7 +157,6 @@ class GatedEngine:
                 if not receipts:
                     raise
                 raise PartlyStored(error.message, receipts) from error
-            await asyncio.sleep(0)  # 10,000 events take 0.1 s, in which others want something
         return receipts
 
     async def _caught_up(self) -> None:

@@ -1,4 +1,4 @@
-"""Publishing that is reported: where each event stands, to a log that wants to know."""
+"""Publishing that is reported: where each event stands, to a journal that wants to know."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sse_server.engines.gated import GatedEngine
 
 
-class Log(Protocol):
+class Journal(Protocol):
     """Who is told of events."""
 
     @property
@@ -27,19 +27,19 @@ class Log(Protocol):
 class ReportedPublishing:
     """Publishes to an engine; nothing else is done while nobody wants to know."""
 
-    __slots__ = ("_engine", "_log")
+    __slots__ = ("_engine", "_journal")
 
-    def __init__(self, engine: GatedEngine, log: Log) -> None:
+    def __init__(self, engine: GatedEngine, journal: Journal) -> None:
         """Every part of a server publishes by this."""
         self._engine = engine
-        self._log = log
+        self._journal = journal
 
     def publish(
         self, publications: Sequence[Publication]
     ) -> list[Receipt] | Awaitable[list[Receipt]]:
         """As `engines.base.Engine.publish`."""
         receipts = self._engine.publish(publications)
-        if not self._log.tells_events:
+        if not self._journal.tells_events:
             return receipts
         if isinstance(receipts, list):
             self._report(publications, receipts)
@@ -56,4 +56,4 @@ class ReportedPublishing:
     def _report(self, publications: Sequence[Publication], receipts: Sequence[Receipt]) -> None:
         for (channel, event), receipt in zip(publications, receipts, strict=True):
             position, size = receipt.position, len(event.data)
-            self._log.published(channel, position, size, duplicate=receipt.duplicate)
+            self._journal.published(channel, position, size, duplicate=receipt.duplicate)
