@@ -62,6 +62,22 @@ def status_for_a_thief(served: Served, address: str, agent: str) -> int:
             return error.code
 
 
+def cut_when_its_token_is_spent(
+    page: Page, served: Served, proxy: CuttingProxy, source: Source
+) -> str:
+    """Have a stream come back with the token that it began with; returns the browser's name."""
+    source.wait_until_open()
+    publish(served, "first")
+    source.heard(1)
+    agent: str = page.evaluate("navigator.userAgent")
+    page.wait_for_timeout(SPENT_MS)
+    proxy.cut()
+    source.wait_until_open(2)
+    publish(served, "after the cut")
+    assert [data for _, data, _ in source.heard(2)] == ["first", "after the cut"]
+    return agent
+
+
 def test_a_token_of_five_seconds_by_the_cookie(serve: Serve, page: Page, tmp_path: Path) -> None:
     config = settings(tmp_path)
     served = serve("--config", config)
@@ -70,16 +86,7 @@ def test_a_token_of_five_seconds_by_the_cookie(serve: Serve, page: Page, tmp_pat
     with CuttingProxy(served, address, waits=True) as proxy:
         page.goto(f"{proxy.url}/")
         source = Source(page, "news", address)
-        source.wait_until_open()
-        publish(served, "first")
-        source.heard(1)
-        agent = page.evaluate("navigator.userAgent")
-        page.wait_for_timeout(SPENT_MS)
-
-        proxy.cut()
-        source.wait_until_open(2)
-        publish(served, "after the cut")
-        assert [data for _, data, _ in source.heard(2)] == ["first", "after the cut"]
+        agent = cut_when_its_token_is_spent(page, served, proxy, source)
         assert status_for_a_thief(served, address, agent) == 401
 
         served.stop()
@@ -121,14 +128,6 @@ def test_a_token_of_five_seconds_by_the_position(serve: Serve, page: Page, tmp_p
     with CuttingProxy(served, address, waits=True) as proxy:
         page.goto(f"{other.url}/healthz")  # whose policy lets it connect to others
         source = Source(page, "news", proxy.url + address)
-        source.wait_until_open()
-        publish(served, "first")
-        source.heard(1)
-        agent = page.evaluate("navigator.userAgent")
-        page.wait_for_timeout(SPENT_MS)
-        proxy.cut()
-        source.wait_until_open(2)
-        publish(served, "after the cut")
-        assert [data for _, data, _ in source.heard(2)] == ["first", "after the cut"]
+        agent = cut_when_its_token_is_spent(page, served, proxy, source)
         assert page.context.cookies(proxy.url) == []
         assert status_for_a_thief(served, address, agent) == 401
