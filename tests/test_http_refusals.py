@@ -11,7 +11,7 @@ from tests.running_server import RunningServer, run_server
 
 # Met where time, a shutdown or a bug can be had: tests/net, tests/test_server.py.
 ELSEWHERE = {(408, "request-timeout"), (500, "internal-error"), (503, "unavailable")}
-# Met where everyone has to say who they are: tests/auth/test_server.py.
+# Met where everyone has to say who they are: tests/auth/test_rights_over_http.py.
 ELSEWHERE |= {(401, "unauthorized"), (403, "not-granted")}
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Sequence
 
+import pytest
+
 from sse_server.auth.door import Door, Log
 from sse_server.auth.grant import Grant
 from sse_server.auth.guard import Guard
@@ -11,13 +13,13 @@ from sse_server.auth.leases import Leases
 from sse_server.auth.memory import Revocations, UsedTokens
 from sse_server.auth.minting import Mint
 from sse_server.auth.open_streams import GrantedStream, OpenStreams
-from sse_server.auth.options import AuthOptions
+from sse_server.auth.options import AuthOptions, Resume
 from sse_server.errors import Unauthorized
 from sse_server.http.chunked import plain
 from sse_server.http.request import Request
 from sse_server.http.rights import Admission
 from sse_server.wire.flow import NOTHING, Client, CloseReason, Sent
-from tests.auth.makers import HS256
+from tests.auth.makers import HS256, token
 
 START = 1_800_000_000.0
 BROWSER = ((b"user-agent", b"Chromium"), (b"accept", b"text/event-stream"))
@@ -189,3 +191,21 @@ class World:
         sink.source = source
         kept = cookie if set_cookie is None else set_cookie.partition(b";")[0]
         return Opened(sink, source, kept)
+
+
+BY_LEASE = AuthOptions(keys=(HS256,), leeway_seconds=0, resume=Resume.LEASE)
+MODES = pytest.mark.parametrize("resume", list(Resume))
+
+
+def once(now: float = START, seconds: float = 5, **more: object) -> str:
+    return token(now, seconds, subscribe=["a"], jti="once", **more)  # type: ignore[arg-type]
+
+
+def many(now: float = START, seconds: float = 5) -> str:
+    """A token that is not for one stream alone."""
+    return token(now, seconds, subscribe=["a"])
+
+
+def refused(world: World, text: str, **how: object) -> None:
+    with pytest.raises(Unauthorized):
+        world.admit(text, **how)  # type: ignore[arg-type]

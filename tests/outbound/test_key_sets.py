@@ -10,7 +10,7 @@ import pytest
 from sse_server import AuthOptions, ConfigurationError, Server, ServerOptions
 from tests.auth.application import Application
 from tests.auth.makers import KIND_OF, SECRET, jwk, private_key, token
-from tests.auth.test_server import UNAUTHORIZED, ask, bearer, error
+from tests.auth.serving import UNAUTHORIZED, ask, bearer, error
 from tests.outbound.conftest import StartAuth
 from tests.running_server import RunningServer, wait_until
 

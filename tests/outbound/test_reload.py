@@ -9,7 +9,7 @@ from sse_server import AuthOptions, ConfigurationError
 from sse_server.auth.api_keys import new_api_key
 from tests.auth.application import Application
 from tests.auth.makers import HS256, SECRET, jwk, private_key, token
-from tests.auth.test_server import UNAUTHORIZED, ask, bearer, error
+from tests.auth.serving import UNAUTHORIZED, ask, bearer, error
 from tests.outbound.conftest import StartAuth
 from tests.running_server import RunningServer
 

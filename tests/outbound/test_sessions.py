@@ -11,7 +11,7 @@ import pytest
 from sse_server import AuthOptions, ConfigurationError, ForwardOptions
 from tests.auth.application import Application
 from tests.auth.makers import HS256, jwk
-from tests.auth.test_server import (
+from tests.auth.serving import (
     FORBIDDEN,
     NOT_GRANTED,
     UNAUTHORIZED,

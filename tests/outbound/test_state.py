@@ -8,7 +8,7 @@ import pytest
 
 from sse_server import AuthOptions, ConfigurationError, Server, ServerOptions
 from tests.auth.makers import HS256, token
-from tests.auth.test_server import OPERATOR, OPERATOR_ENTRY, UNAUTHORIZED, ask, bearer, error
+from tests.auth.serving import OPERATOR, OPERATOR_ENTRY, UNAUTHORIZED, ask, bearer, error
 from tests.outbound.conftest import StartAuth
 
 
