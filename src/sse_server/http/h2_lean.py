@@ -10,13 +10,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from h2.settings import ChangedSetting, SettingCodes, Settings
-from hpack.hpack import Decoder
 from hpack.table import HeaderTable
+
+from sse_server.http.h2_decoder import LeanDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from h2.connection import H2Connection
+    from hpack.hpack import Decoder
 
 _DEFAULTS = {
     key: (value,)
@@ -98,7 +100,7 @@ class _Entries(list[tuple[bytes, bytes]]):
 
 def lean_decoder(max_head_bytes: int) -> Decoder:
     """A decoder that takes nothing for a table before it has entries."""
-    decoder = Decoder(max_head_bytes)
+    decoder = LeanDecoder(max_head_bytes)
     table: HeaderTable = decoder.header_table
     table.dynamic_entries = _Entries()  # type: ignore[assignment] # it is used in the same way
     return decoder
