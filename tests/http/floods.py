@@ -13,6 +13,7 @@ from sse_server.http.h2_frames import (
     SETTINGS,
     frame,
     goaway,
+    headers_frames,
     ping,
     window_update,
 )
@@ -40,6 +41,23 @@ def made_resets(count: int) -> bytes:
 def head_of_many_fields(number: int) -> bytes:
     """One byte for each of 1,600 empty cookies."""
     return head(number, GET + b"\xa0" * 1_600)
+
+
+EIGHT = b"\x18\xc6\x31\x8c\x63"  # eight times "a", in Huffman's code
+
+
+def coded(count: int) -> bytes:
+    """A field of so many characters, of which five bits each are sent."""
+    string = EIGHT * (count // 8)
+    size = len(string) - 127
+    return (
+        b"\x00\x01a\xff" + bytes((0x80 | size & 0x7F, 0x80 | size >> 7 & 0x7F, size >> 14)) + string
+    )
+
+
+def blocks(number: int, block: bytes, flags: int = END_STREAM) -> bytes:
+    """A head, however long."""
+    return headers_frames(2 * number + 1, block, end_stream=bool(flags & END_STREAM))
 
 
 FLOODS = {
@@ -77,5 +95,27 @@ FLOODS = {
     "enhance-your-calm by a bomb": head(
         0, GET + b"\x40\x01a\x7f\x80\x1e" + b"x" * 3_967 + b"\xbe" * 9_000
     ),
+    "small-data": head(0, POST, 0) + frame(DATA, 0, 1, b"x") * 20_000,
+    "small-data with padding": head(0, POST, 0) + frame(DATA, PADDED, 1, b"\1xx") * 20_000,
+    "small-data of many bodies": b"".join(head(n, POST, 0) for n in range(100))
+    + b"".join(frame(DATA, 0, 2 * (n % 100) + 1, b"x" * 15) for n in range(20_000)),
+    "late-frames of large heads": head(0, POST + b"\x00\x05Upper\x01x", 0)
+    + blocks(0, coded(60_000)) * 100,
+    "refused-streams of large heads": b"".join(map(head, range(256)))
+    + b"".join(blocks(n, GET + coded(60_000)) for n in range(256, 356)),
+    "refused-streams of heads": b"".join(map(head, range(256)))
+    + b"".join(blocks(n, GET + coded(800)) for n in range(256, 2_000)),
+    "resets made by large heads": b"".join(blocks(n, GET + coded(60_000)) for n in range(100)),
+    "resets made by large trailers": b"".join(
+        head(n, POST, 0) + blocks(n, coded(60_000)) for n in range(100)
+    ),
+    "resets made by windows of nothing": b"".join(
+        head(n) + window_update(2 * n + 1, 0) for n in range(3_000)
+    ),
+    "resets made by priorities": b"".join(
+        head(n) + frame(PRIORITY, 0, 2 * n + 1, b"x") for n in range(200)
+    )
+    + rapid_resets(100),
+    "enhance-your-calm by a large head": blocks(0, GET + coded(120_000)),
     "continuations": frame(HEADERS, 0, 1, GET) + frame(CONTINUATION, 0, 1, b"") * 10_000,
 }

@@ -52,7 +52,16 @@ CONNECTION_ERRORS = {
     "a short RST_STREAM": (head(1) + frame(RST_STREAM, 0, 1, b"abc"), FRAME_SIZE_ERROR),
     "a short WINDOW_UPDATE": (frame(WINDOW_UPDATE, 0, 0, b"abc"), FRAME_SIZE_ERROR),
     "a short GOAWAY": (frame(GOAWAY, 0, 0, b"abc"), FRAME_SIZE_ERROR),
-    "a short PRIORITY": (head(1) + frame(PRIORITY, 0, 1, b"abc"), FRAME_SIZE_ERROR),
+    "a long WINDOW_UPDATE": (head(1) + frame(WINDOW_UPDATE, 0, 1, b"abcde"), FRAME_SIZE_ERROR),
+    "a short PRIORITY for an idle stream": (frame(PRIORITY, 0, 1, b"abc"), FRAME_SIZE_ERROR),
+    "a stream that depends on itself from its first frame": (
+        frame(HEADERS, END_HEADERS | END_STREAM | 0x20, 1, b"\0\0\0\1\0" + GET),
+        PROTOCOL_ERROR,
+    ),
+    "a window that two steps make too large": (
+        window_update(0, 2**30) * 2,
+        FLOW_CONTROL_ERROR,
+    ),
     "a window of the connection that is too large": (
         window_update(0, 2**31 - 1),
         FLOW_CONTROL_ERROR,
@@ -64,7 +73,7 @@ CONNECTION_ERRORS = {
     ),
     "more than our window": (post(1) + frame(DATA, 0, 1, b"x" * 16_384) * 65, FLOW_CONTROL_ERROR),
     "an increment of nothing": (window_update(0, 0), PROTOCOL_ERROR),
-    "an increment of nothing for a stream": (head(1) + window_update(1, 0), PROTOCOL_ERROR),
+    "an increment of nothing for an idle stream": (window_update(1, 0), PROTOCOL_ERROR),
     "DATA on stream 0": (frame(DATA, 0, 0, b"x"), PROTOCOL_ERROR),
     "HEADERS on stream 0": (head(0), PROTOCOL_ERROR),
     "PRIORITY on stream 0": (frame(PRIORITY, 0, 0, b"\0\0\0\3\0"), PROTOCOL_ERROR),
@@ -183,6 +192,26 @@ STREAM_ERRORS = {
         PROTOCOL_ERROR,
     ),
     "a window that is too large": (head(1) + window_update(1, 2**31 - 1), FLOW_CONTROL_ERROR),
+    "a window that steps make too large": (
+        head(1) + window_update(1, 2**30) * 2,
+        FLOW_CONTROL_ERROR,
+    ),
+    "an increment of nothing": (head(1) + window_update(1, 0), PROTOCOL_ERROR),
+    "an increment of nothing among others": (
+        head(1) + window_update(0, 1) + window_update(1, 1) + window_update(1, 0)
+        + window_update(1, 1),
+        PROTOCOL_ERROR,
+    ),
+    "an increment of nothing while a body comes": (
+        post(1) + frame(DATA, 0, 1, b"x") + window_update(1, 0) + frame(DATA, 0, 1, b"x"),
+        PROTOCOL_ERROR,
+    ),
+    "a short PRIORITY": (head(1) + frame(PRIORITY, 0, 1, b"abc"), FRAME_SIZE_ERROR),
+    "a long PRIORITY": (head(1) + frame(PRIORITY, 0, 1, b"abcdef"), FRAME_SIZE_ERROR),
+    "a stream that depends on itself": (
+        head(1) + frame(PRIORITY, 0, 1, b"\0\0\0\1\0"),
+        PROTOCOL_ERROR,
+    ),
     "DATA behind the end": (head(1) + frame(DATA, 0, 1, b"x"), STREAM_CLOSED),
     "HEADERS behind the end": (head(1) + head(1), STREAM_CLOSED),
     "DATA behind a reset": (

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 
 from sse_server.errors import LimitExceeded
-from sse_server.http.h2_request import StreamError, check_limits, read_fields, with_body
+from sse_server.http.h2_request import (
+    StreamError,
+    check_limits,
+    check_trailers,
+    read_fields,
+    with_body,
+)
 
 if TYPE_CHECKING:
     from sse_server.http.h2_request import Field
@@ -82,6 +88,16 @@ class Arrivals:
             return False
         self._arriving[stream.h2.stream_id] = Arriving(stream, head, bytearray(), now)
         return head.expects_continue
+
+    def check_trailers(self, fields: list[Field]) -> None:
+        """Look at fields behind a body, which nobody wants.
+
+        Raises:
+            StreamError: they are none.
+            RequestError: they are more than a head may have.
+        """
+        check_limits(fields, self._limits)
+        check_trailers(fields)
 
     def read(self, stream_id: int, data: bytes) -> None:
         """Take a piece of a body; nothing for requests that were answered before their end.

@@ -3,7 +3,8 @@
 Whoever is over one is told ENHANCE_YOUR_CALM, and the connection ends. Each is far above what
 browsers, proxies and HTTP libraries send. Frames of a kind are counted in spans of ten seconds.
 Resets have a bucket: leaving a stream is how clients leave, and free, but not within a second of
-opening it (Rapid Reset, CVE-2023-44487). Windows may be opened in proportion to what is sent.
+opening it (Rapid Reset, CVE-2023-44487). So has small DATA. Windows may be opened, and opened by
+little, in proportion to what is sent.
 """
 
 from __future__ import annotations
@@ -47,7 +48,21 @@ WINDOW_UPDATES_PER_DATA = 10
 MAX_SAVED_WINDOW_UPDATES = 50_000
 """Of those: who has read for days cannot flood for an hour. 256 streams with 20 events each, all on
 their way."""
+SMALL_PIECE_BYTES = 64
+"""What a window cuts to less is a small piece. Nobody has windows that make many: in one of 1,023
+bytes the last are one now and then."""
+SHORT_ANSWER_BYTES = 256
+"""Pieces of an answer that is no longer are not counted: it ends soon. `h2load -w 1` has such."""
+MAX_SMALL_PIECES = 2_000
+"""Beside one for each frame of DATA that was larger, and no more are saved: 30 ms of ours."""
 QUICK_SECONDS = 1.0
+SMALL_BYTES = 16
+"""DATA of less is small: the smallest event as a line of a batch is longer."""
+MAX_SMALL_DATA = 16_384
+"""At once, the last of each body not counted: 25 ms of ours. A client that writes what it has after
+every few bytes sends hundreds for a request."""
+SMALL_DATA_PER_SECOND = 1_000.0
+"""Are allowed again."""
 
 _SPAN_SECONDS = 10.0
 _NAMES = {
@@ -84,15 +99,30 @@ def too_much(kind: str) -> Http2Error:
 class Budgets:
     """Those of one connection."""
 
-    __slots__ = ("_counts", "_data_frames", "_resets", "_resets_at", "_span_ends", "_updates_left")
+    __slots__ = (
+        "_counts",
+        "_data_frames",
+        "_frames_at_pieces",
+        "_pieces_left",
+        "_resets",
+        "_resets_at",
+        "_small_data",
+        "_small_data_at",
+        "_span_ends",
+        "_updates_left",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}  # in this span; few connections send any of these
         self._span_ends = 0.0
         self._resets = 0.0
         self._resets_at = 0.0
+        self._small_data = 0.0
+        self._small_data_at = 0.0
         self._data_frames = 0  # for which WINDOW_UPDATE has been allowed
         self._updates_left = MAX_WINDOW_UPDATES
+        self._frames_at_pieces = 0  # of DATA, when they were counted last
+        self._pieces_left = MAX_SMALL_PIECES
 
     def count(self, kind: int, now: float, number: int = 1) -> None:
         """A frame, or so many, of a kind that has a budget.
@@ -120,6 +150,18 @@ class Budgets:
         if self._resets > MAX_QUICK_RESETS:
             raise too_much("resets")
 
+    def count_small_data(self, number: int, now: float) -> None:
+        """So many frames of DATA had next to nothing, and did not end their stream.
+
+        Raises:
+            Http2Error: it is over.
+        """
+        left = self._small_data - (now - self._small_data_at) * SMALL_DATA_PER_SECOND
+        self._small_data = max(0.0, left) + number
+        self._small_data_at = now
+        if self._small_data > MAX_SMALL_DATA:
+            raise too_much("small-data")
+
     def count_window_updates(self, number: int, data_frames: int) -> None:
         """So many came; `data_frames` have been sent on the connection, ever.
 
@@ -132,3 +174,16 @@ class Budgets:
         self._updates_left = left
         if left < 0:
             raise too_much("window-updates")
+
+    def count_small_pieces(self, number: int, data_frames: int) -> None:
+        """Windows have made us send so many; `data_frames` have been sent, ever, these among them.
+
+        Raises:
+            Http2Error: it is over.
+        """
+        earned = data_frames - self._frames_at_pieces - number
+        self._frames_at_pieces = data_frames
+        left = min(self._pieces_left + earned, MAX_SMALL_PIECES) - number
+        self._pieces_left = left
+        if left < 0:
+            raise too_much("small-windows")

@@ -21,7 +21,9 @@ ACK = END_STREAM = 0x1
 END_HEADERS = 0x4
 PADDED = 0x8
 
-ANY_STREAM = 0x7FFF_FFFF
+STREAM_BITS = 0x7FFF_FFFF
+"""Of the four bytes that name a stream or a size; the first bit says nothing (section 4.1)."""
+ANY_STREAM = STREAM_BITS
 """The highest stream there can be: a GOAWAY with it ends nothing yet (section 6.8)."""
 
 _HEADER = struct.Struct(">HBBBL")  # the length is 24 bits: 16, and 8

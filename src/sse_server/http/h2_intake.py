@@ -1,4 +1,4 @@
-"""What comes in on an HTTP/2 connection, as h2 tells it: it becomes requests, or is refused."""
+"""What comes in on an HTTP/2 connection, as the scanner finds it: it becomes requests, or not."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from h2.events import (
     StreamEnded,
     StreamReset,
     TrailersReceived,
-    WindowUpdated,
 )
 from h2.settings import SettingCodes
 
 from sse_server.errors import RequestError
-from sse_server.http.h2_budgets import QUICK_SECONDS
+from sse_server.http.h2_budgets import QUICK_SECONDS, Http2Error
 from sse_server.http.h2_frames import headers_frames
 from sse_server.http.h2_heads import CONTINUE_BLOCK
-from sse_server.http.h2_request import StreamError, check_trailers, list_bytes
+from sse_server.http.h2_inflow import UPDATE_BYTES, Run, is_idle, open_windows, takes_data
+from sse_server.http.h2_request import StreamError, list_bytes
 from sse_server.http.h2_stream import Http2Stream
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from h2.events import Event
+    from h2.errors import ErrorCodes
 
     from sse_server.http.h2_arrivals import Arrivals
+    from sse_server.http.h2_budgets import Budgets
     from sse_server.http.h2_outflow import Outflow
+    from sse_server.http.h2_scanner import Found
 
 
 _BYTES_OF_A_RESET = 2_048
@@ -38,40 +40,44 @@ be 64 on the wire: a field can be one there, and is 32 by the measure of section
 
 
 class Intake:
-    """Handles the events of one read, in order."""
+    """Handles what comes in, in order."""
 
-    __slots__ = ("_arrivals", "_clock", "_decline", "_flow", "_quick_resets", "_resets")
+    __slots__ = ("_arrivals", "_budgets", "_clock", "_decline", "_flow", "_quick_resets",
+                 "_resets")  # fmt: skip
 
     def __init__(
         self,
         flow: Outflow,
         arrivals: Arrivals,
+        budgets: Budgets,
         clock: Callable[[], float],
         decline: Callable[[Http2Stream, RequestError], None],
     ) -> None:
         """`decline` answers what is no request that can be served."""
         self._flow = flow
         self._arrivals = arrivals
+        self._budgets = budgets
         self._clock = clock
         self._decline = decline
         self._resets = 0  # since they were taken, by the client
         self._quick_resets = 0  # of them, those of streams that had hardly been opened
 
-    def take(self, event: Event) -> None:
-        """Handle what concerns a request."""
-        match event:
-            case RequestReceived():
-                self._begin_request(event)
-            case DataReceived():
-                self._read_body(event)
-            case TrailersReceived():
-                self._read_trailers(event)
-            case StreamEnded():
-                self._end_body(event.stream_id)
-            case StreamReset():
-                self._lose(event.stream_id, by_client=event.remote_reset)
-            case _:  # settings and windows are looked at when all is read; the rest is h2's
-                pass
+    def take(self, found: Iterable[Found], flush: Callable[[], None]) -> None:
+        """Handle what the scanner has found; `flush` sends what h2 has to say.
+
+        Raises:
+            Http2Error: it ends the connection.
+            ProtocolError: the same; h2 has said so.
+        """
+        opened: dict[int, None] = {}  # streams whose windows were; 0 is the connection
+        for one in found:
+            if isinstance(one, Run):
+                self._take_run(one, opened, flush)
+            else:
+                self._ask_h2(one, opened, flush)
+        if opened:
+            streams = self._flow.streams
+            self._flow.opened([streams[number] for number in opened if number in streams])
 
     def take_quick_resets(self, frames: int) -> int:
         """Streams that were reset and had hardly been opened, or were not open at all.
@@ -82,25 +88,58 @@ class Intake:
         self._resets = self._quick_resets = 0
         return number
 
-    def open_windows(self, events: list[Event]) -> None:
-        """Let those go on whose windows have been opened."""
-        flow = self._flow
-        opened: list[Http2Stream] = []
-        changed = False
+    def _ask_h2(self, frames: bytes, opened: dict[int, None], flush: Callable[[], None]) -> None:
+        """Give it frames, and handle its events."""
+        events = self._flow.h2.receive_data(frames)
+        flush()
         for event in events:
-            if isinstance(event, WindowUpdated):
-                changed = True
-                stream = flow.streams.get(event.stream_id or 0)
-                if stream is not None:
-                    opened.append(stream)
-            elif (
-                isinstance(event, RemoteSettingsChanged)
-                and SettingCodes.INITIAL_WINDOW_SIZE in event.changed_settings
-            ):
-                changed = True
-                opened += flow.streams.values()
-        if changed:
-            flow.opened(opened)
+            match event:
+                case RequestReceived():
+                    self._begin_request(event)
+                case DataReceived():
+                    self._read_body(event.stream_id, event.data, event.flow_controlled_length)
+                case TrailersReceived():
+                    self._read_trailers(event)
+                case StreamEnded():
+                    self._end_body(event.stream_id)
+                case StreamReset():
+                    self._lose(event.stream_id, by_client=event.remote_reset)
+                case RemoteSettingsChanged():
+                    if SettingCodes.INITIAL_WINDOW_SIZE in event.changed_settings:
+                        opened.update(dict.fromkeys((0, *self._flow.streams)))
+                case _:  # the rest is h2's
+                    continue
+            flush()
+
+    def _take_run(self, run: Run, opened: dict[int, None], flush: Callable[[], None]) -> None:
+        flow = self._flow
+        faults = run.faults
+        if run.updates:
+            updates = b"".join(run.updates)
+            self._budgets.count_window_updates(len(updates) // UPDATE_BYTES, flow.data_frames)
+            outcomes = open_windows(flow.h2, updates)
+            opened.update(dict.fromkeys(outcomes))
+            faults.update({number: code for number, code in outcomes.items() if code})
+        for stream_id, pieces in run.bodies.items():
+            if takes_data(flow.h2, stream_id, pieces.size):
+                self._read_body(stream_id, b"".join(pieces.data), pieces.size)
+                flush()
+            else:
+                self._ask_h2(b"".join(pieces.frames), opened, flush)
+        for stream_id, error_code in faults.items():
+            self._end(stream_id, error_code)
+
+    def _end(self, stream_id: int, error_code: ErrorCodes) -> None:
+        """A frame for this stream is an error, and no more than its end."""
+        flow = self._flow
+        stream = flow.streams.get(stream_id)
+        if stream is not None:
+            flow.h2.caused += 1
+            self._arrivals.drop(stream_id)
+            flow.reset(stream, error_code)
+            stream.gone(CloseReason.LOST)
+        elif is_idle(flow.h2, stream_id):  # RFC 9113 section 5.1: it cannot be reset
+            raise Http2Error(error_code, "a frame for an idle stream")
 
     def _begin_request(self, event: RequestReceived) -> None:
         flow = self._flow
@@ -119,21 +158,24 @@ class Intake:
             flow.h2.caused += list_bytes(fields) // _BYTES_OF_A_RESET
             self._decline(stream, error)
 
-    def _read_body(self, event: DataReceived) -> None:
-        flow, stream_id = self._flow, event.stream_id
-        if event.flow_controlled_length:
-            flow.h2.acknowledge_received_data(event.flow_controlled_length, stream_id)
+    def _read_body(self, stream_id: int, data: bytes, size: int) -> None:
+        """Take a piece of a body, which is `size` to flow control."""
+        flow = self._flow
+        if size:
+            flow.h2.acknowledge_received_data(size, stream_id)
         try:
-            self._arrivals.read(stream_id, event.data)
+            self._arrivals.read(stream_id, data)
         except RequestError as error:
             self._decline(flow.streams[stream_id], error)
 
     def _read_trailers(self, event: TrailersReceived) -> None:
-        stream = self._flow.streams.get(event.stream_id)
+        flow = self._flow
+        stream = flow.streams.get(event.stream_id)
         if stream is not None:
             try:
-                check_trailers(event.headers)
-            except StreamError as error:
+                self._arrivals.check_trailers(list(event.headers))
+            except RequestError as error:
+                flow.h2.caused += list_bytes(event.headers) // _BYTES_OF_A_RESET
                 self._decline(stream, error)
 
     def _end_body(self, stream_id: int) -> None:

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from hyperframe.frame import DataFrame, Frame, HeadersFrame
 
 _DEFAULT_WINDOW_BYTES = 65_535
+_BYTES_OF_A_FRAME = 256  # of a header block take as long as a frame
 # RFC 7541 section 4.2: a block begins with two at most. hpack takes the 144,000 that one has room
 # for, in 50 ms.
 _TOO_MANY_SIZE_UPDATES = re.compile(rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*[\x00-\x7f]){3}")
@@ -236,8 +237,7 @@ class MendedConnection(H2Connection):
             if _TOO_MANY_SIZE_UPDATES.match(frame.data):
                 raise _compression_error("More than two table size updates.")
             if self._is_late(frame.stream_id):
-                self.late += 1
-                self._decode(frame)
+                self.late += self._decode(frame)
                 return [], []
             if self._is_one_too_many(frame.stream_id):
                 return self._reset_new(frame)
@@ -247,9 +247,10 @@ class MendedConnection(H2Connection):
                 raise _compression_error(str(error)) from error
             raise
 
-    def _decode(self, frame: HeadersFrame) -> None:
-        """Nobody wants the fields, but the table goes on with every block."""
+    def _decode(self, frame: HeadersFrame) -> int:
+        """Nobody wants the fields, but the table goes on with every block; its cost in frames."""
         _decode_headers(self.decoder, frame.data)
+        return 1 + len(frame.data) // _BYTES_OF_A_FRAME
 
     def _handle_data_on_closed_stream(
         self, events: list[Event], exc: StreamClosedError, frame: DataFrame
@@ -268,11 +269,10 @@ class MendedConnection(H2Connection):
         return is_new and (self.refuses or len(self.streams) >= self.max_streams)
 
     def _reset_new(self, frame: HeadersFrame) -> tuple[list[Frame], list[Event]]:
-        self._decode(frame)
+        self.refused += self._decode(frame)
         self.state_machine.process_input(ConnectionInputs.RECV_HEADERS)
         self.highest_inbound_stream_id = frame.stream_id
         self._closed_streams[frame.stream_id] = StreamClosedBy.SEND_RST_STREAM
-        self.refused += 1
         refusal = RstStreamFrame(frame.stream_id)
         refusal.error_code = ErrorCodes.REFUSED_STREAM
         return [refusal], []

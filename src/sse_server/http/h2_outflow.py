@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
 
+from sse_server.http.h2_budgets import SMALL_PIECE_BYTES
 from sse_server.http.h2_bundle import StreamBundle
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Outflow:
     """The streams of a connection, and what is sent on them."""
 
     __slots__ = ("_held", "_held_bytes", "_write", "answer_bytes", "asked", "carrier",
-                 "data_frames", "h2", "line", "paused", "sent", "streams",
+                 "data_frames", "h2", "line", "paused", "sent", "small_pieces", "streams",
                  "turn_bytes")  # fmt: skip
 
     def __init__(self, h2: MendedConnection, carrier: Carrier, turn_bytes: int) -> None:
@@ -42,6 +43,7 @@ class Outflow:
         self._write = carrier.write
         self.turn_bytes = turn_bytes
         self.data_frames = 0  # sent, ever
+        self.small_pieces = 0  # of these, those that windows have made small, since they were taken
         self.streams: dict[int, Http2Stream] = {}
         self.line: OrderedDict[Http2Stream, None] = OrderedDict()
         self.asked: dict[
@@ -178,7 +180,10 @@ class Outflow:
             self.line.pop(stream)  # shut: nobody waits for it
             self.asked.pop(stream, None)
             return
-        size = min(own, self.window, stream.turn_left, len(stream.rest) - stream.at)
+        left = len(stream.rest) - stream.at
+        size = min(own, self.window, stream.turn_left, left)
+        if size < min(SMALL_PIECE_BYTES, left, stream.turn_left) and not stream.is_short_answer:
+            self.small_pieces += 1
         data = stream.take(size)
         stream.turn_left -= size
         self.sent += size

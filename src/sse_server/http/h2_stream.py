@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 
 from sse_server.http.chunked import plain
+from sse_server.http.h2_budgets import SHORT_ANSWER_BYTES
 from sse_server.http.h2_frames import MAX_FRAME_BYTES, data_frames
 from sse_server.wire.flow import Client, CloseReason
 
@@ -89,6 +90,11 @@ class Http2Stream:
     def is_open(self) -> bool:
         """Whether it can still be answered."""
         return self.flow.streams.get(self.h2.stream_id) is self
+
+    @property
+    def is_short_answer(self) -> bool:
+        """Whether it soon ends, however little its client takes at once."""
+        return self.ends and len(self.rest) <= SHORT_ANSWER_BYTES
 
     def write(self, data: bytes) -> None:
         """Sink: send a burst, as much of it as fits, and keep the rest."""

@@ -76,10 +76,11 @@ class Http2:
         self._carrier = carrier
         self._clock = clock
         self._budgets = Budgets()
-        self._scanner = FrameScanner(self._budgets)
+        # What hpack would refuse, too, were it decoded.
+        self._scanner = FrameScanner(self._budgets, self._h2.decoder.max_header_list_size)
         self.flow = Outflow(self._h2, carrier, options.turn_bytes)
         self._arrivals = Arrivals(limits)
-        self._intake = Intake(self.flow, self._arrivals, clock, self._decline)
+        self._intake = Intake(self.flow, self._arrivals, self._budgets, clock, self._decline)
         self._announced = False
         self.is_settled = False  # the last stream that is served has been told
         self.failed = False
@@ -140,19 +141,13 @@ class Http2:
         """
         if self.failed:
             return False
-        flow, scanner, intake = self.flow, self._scanner, self._intake
+        flow, scanner = self.flow, self._scanner
         flow.collect()
         try:
-            data = scanner.take(_HEADS_PER_TURN, self._clock())
-            if scanner.window_updates:
-                self._budgets.count_window_updates(scanner.window_updates, flow.data_frames)
-            events = self._h2.receive_data(data) if data else []
+            found = scanner.take(_HEADS_PER_TURN, self._clock())
             self._flush()
-            for event in events:
-                intake.take(event)
-                self._flush()
-            intake.open_windows(events)
-            self._count_resets()
+            self._intake.take(found, self._flush)
+            self._count()
         except Http2Error as error:
             self._fail(error)
             raise
@@ -243,15 +238,15 @@ class Http2:
             stream.gone(CloseReason.LOST)
         self.flow.streams.clear()
 
-    def _count_resets(self) -> None:
-        """Resets of streams that were hardly open, and those that are an error of the client's.
+    def _count(self) -> None:
+        """Count resets of streams that were hardly open, and those for an error of the client's.
 
-        And what comes behind resets of ours, and streams over the limit.
+        And what comes behind resets of ours, streams over the limit, and what small windows cost.
 
         Raises:
-            Http2Error: there were too many.
+            Http2Error: there was too much.
         """
-        budgets, now = self._budgets, self._clock()
+        budgets, flow, now = self._budgets, self.flow, self._clock()
         caused, late, refused = self._h2.take_counts()
         resets = self._intake.take_quick_resets(self._scanner.resets) + caused
         if resets:
@@ -260,6 +255,9 @@ class Http2:
             budgets.count(LATE, now, late)
         if refused:
             budgets.count(REFUSED, now, refused)
+        if flow.small_pieces:
+            budgets.count_small_pieces(flow.small_pieces, flow.data_frames)
+            flow.small_pieces = 0
 
     def _decline(self, stream: Http2Stream, error: RequestError) -> None:
         """Answer what is no request that can be served."""
