@@ -18,7 +18,9 @@ from sse_server.http.h2_frames import (
 from sse_server.http.h2_options import Http2Options
 from sse_server.http.http1 import Http1Options
 from sse_server.http.http2 import Http2
-from sse_server.http.response import Response
+from sse_server.http.response import EventStream, Opened, Response
+from sse_server.wire.flow import Framing, Sink
+from tests.core.fakes import Bench
 from tests.http.carrier import FakeCarrier
 from tests.http.test_h2_equivalence import frames
 
@@ -60,7 +62,7 @@ def setting(key: int, value: int) -> bytes:
 class Peer:
     """A client that sends what it likes, and what it is told.
 
-    Its requests stay open, but for those in `answers`.
+    Its requests stay open, unless it has `answers`; with `follows` each is answered by events.
     """
 
     def __init__(self, *, max_streams: int = 256, limits: Http1Options | None = None) -> None:
@@ -71,6 +73,8 @@ class Peer:
         self.server.begin()
         self.kind = ""
         self.answers = False
+        self.follows = False
+        self.bench = Bench()
         self.requests = 0
         self.tell(PREFACE + frame(SETTINGS, 0, 0))
         self.carrier.written.clear()
@@ -87,8 +91,17 @@ class Peer:
                     self.requests += 1
                     if self.answers:
                         self.server.respond(one[0], Response(200))
+                    elif self.follows:
+                        self.server.open_stream(one[0], EventStream(self.open))
         except Http2Error as error:
             self.kind = error.kind
+
+    def open(self, sink: Sink, framing: Framing) -> Opened:
+        return Opened(b": hi\n\n", self.bench.hub.subscribe(sink, framing, ["news"]))
+
+    def publish(self, data: str) -> None:
+        self.bench.publish("news", data)
+        self.bench.run()
 
     @property
     def heard(self) -> Iterator[tuple[int, int, int, bytes]]:

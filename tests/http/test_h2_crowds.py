@@ -1,10 +1,13 @@
 """Those who do much on one connection and are no attackers: no budget is ever theirs to hit."""
 
 import pytest
+from h2.errors import ErrorCodes
 
-from sse_server.http.h2_frames import DATA, RST_STREAM, frame, window_update
+from sse_server.http.h2_budgets import MAX_SMALL_PIECES
+from sse_server.http.h2_frames import DATA, END_STREAM, RST_STREAM, frame, window_update
 from sse_server.http.http1 import Http1Options
-from tests.http.http2_peer import CANCEL, Peer, head, literal, post
+from sse_server.http.response import Response
+from tests.http.http2_peer import CANCEL, Peer, head, literal, post, setting
 
 
 class Crowd:
@@ -26,29 +29,54 @@ class Crowd:
         self.peer.tell(b"".join(frame(RST_STREAM, 0, number, CANCEL) for number in numbers))
 
 
-def test_a_page_with_a_hundred_sources_is_reloaded_five_times_in_ten_seconds() -> None:
+def followers() -> Peer:
+    """One whose requests are answered by events."""
     peer = Peer()
+    peer.follows = True
+    return peer
+
+
+@pytest.mark.parametrize("open_seconds", [0.0, 0.5, 2.0])
+def test_a_page_with_a_hundred_sources_is_reloaded_five_times_in_ten_seconds(
+    open_seconds: float,
+) -> None:
+    peer = followers()
     page = Crowd(peer)
     for _ in range(6):
         page.open(100)
-        peer.now += 2.0
+        peer.now += open_seconds
         page.leave()
+        peer.now += 2.0 - open_seconds
     assert (peer.requests, peer.goaways, peer.resets) == (600, [], [])
+    assert peer.bench.hub.subscribers == 0
 
 
-def test_one_that_is_reloaded_at_once_may_do_so_twice() -> None:
+def test_one_that_is_reloaded_at_once_may_do_so_three_times() -> None:
+    peer = followers()
+    page = Crowd(peer)
+    for _ in range(3):
+        page.open(100)
+        page.leave()
+    page.open(100)
+    assert (peer.requests, peer.goaways) == (400, [])
+    page.leave()
+    assert (peer.goaways, peer.kind) == ([ErrorCodes.ENHANCE_YOUR_CALM], "resets")
+
+
+def test_who_does_not_wait_for_answers_has_fewer_resets() -> None:
     peer = Peer()
     page = Crowd(peer)
     for _ in range(2):
         page.open(100)
-        peer.now += 0.2
         page.leave()
-    page.open(100)
-    assert (peer.requests, peer.goaways) == (300, [])
+    assert not peer.goaways
+    page.open(1)
+    page.leave()
+    assert (peer.goaways, peer.kind) == ([ErrorCodes.ENHANCE_YOUR_CALM], "resets")
 
 
 def test_the_users_of_a_proxy_leave_at_once_and_come_back() -> None:
-    peer = Peer()
+    peer = followers()
     users = Crowd(peer)
     for _ in range(10):
         users.open(250)
@@ -71,6 +99,77 @@ def test_uploads_that_are_refused_do_not_count_for_what_is_on_its_way() -> None:
         for _ in range(61):
             peer.tell(frame(DATA, 0, 2 * upload + 1, b"x" * 16_384))
     assert not peer.goaways
+
+
+def test_a_batch_that_is_sent_line_by_line_has_no_small_pieces() -> None:
+    peer = Peer()
+    line = b'{"channel":"a","data":"b"}\n'
+    for number in range(1, 400, 2):
+        body = frame(DATA, 0, number, line) * 200 + frame(DATA, END_STREAM, number)
+        peer.tell(post(number) + body)
+    assert (peer.requests, peer.goaways) == (200, [])
+
+
+def test_a_body_that_is_sent_a_few_bytes_at_a_time_is_read() -> None:
+    peer = Peer()
+    body = frame(DATA, 0, 1, b"four") * 16_000 + frame(DATA, END_STREAM, 1, b"last")
+    peer.tell(post(1) + body)
+    assert (peer.requests, peer.goaways) == (1, [])
+
+
+def test_a_client_that_writes_each_body_in_two_steps_may_send_a_thousand_a_second() -> None:
+    peer = Peer()
+    peer.answers = True
+    number = 1
+    for _ in range(20):
+        for _ in range(1_000):
+            peer.tell(
+                post(number) + frame(DATA, 0, number, b"{") + frame(DATA, END_STREAM, number, b"}")
+            )
+            number += 2
+        peer.now += 1.0
+        peer.carrier.written.clear()
+        peer.tell(window_update(0, 1))
+    assert (peer.requests, peer.kind) == (20_000, "")
+
+
+def test_short_answers_may_be_taken_byte_by_byte() -> None:
+    """As by `h2load -w 1`."""
+    peer = Peer()
+    peer.tell(setting(4, 0))
+    for number in range(1, 41, 2):
+        peer.tell(head(number))
+    for stream in list(peer.server.flow.streams.values()):
+        peer.server.respond(stream, Response(200, body=b"x" * 256))
+    for _ in range(256):
+        for number in range(1, 41, 2):
+            peer.tell(window_update(number, 1))
+    assert not peer.server.flow.streams
+    assert not peer.goaways
+
+
+@pytest.mark.parametrize("window", [64, 100, 1_023])
+def test_who_has_small_windows_reads_on(window: int) -> None:
+    """The rest of a window is a small piece now and then."""
+    peer = followers()
+    peer.tell(setting(4, window) + head(1) + head(3))
+    for _ in range(1_000):
+        peer.publish("x" * 230)
+        for _ in range(5):
+            peer.tell(b"".join(window_update(number, window) for number in (0, 0, 1, 3)))
+    assert (peer.goaways, peer.kind) == ([], "")
+    assert peer.bench.hub.subscribers == 2
+
+
+def test_who_reads_events_byte_by_byte_is_ended() -> None:
+    peer = followers()
+    peer.tell(setting(4, 0) + head(1) + window_update(1, 6))  # the opening
+    peer.publish("x" * 3_000)
+    for _ in range(MAX_SMALL_PIECES):
+        peer.tell(window_update(1, 1))
+    assert not peer.goaways
+    peer.tell(window_update(1, 1))
+    assert (peer.goaways, peer.kind) == ([ErrorCodes.ENHANCE_YOUR_CALM], "small-windows")
 
 
 @pytest.mark.slow

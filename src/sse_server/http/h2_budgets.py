@@ -39,6 +39,9 @@ the limit; a client does not know it before our SETTINGS have come."""
 MAX_QUICK_RESETS = 200
 """At once: of streams that were open for less than a second, and those that a client makes us
 send, or that are for no open stream."""
+ANSWERED_RESET = 0.66
+"""What the reset of a stream counts whose events had begun: 300 take 40 ms. A page with as many
+sources as it may have is reloaded three times, as fast as it can be."""
 RESETS_PER_SECOND = 20.0
 """Are allowed again."""
 MAX_WINDOW_UPDATES = 500
@@ -53,7 +56,7 @@ SMALL_PIECE_BYTES = 64
 bytes the last are one now and then."""
 SHORT_ANSWER_BYTES = 256
 """Pieces of an answer that is no longer are not counted: it ends soon. `h2load -w 1` has such."""
-MAX_SMALL_PIECES = 2_000
+MAX_SMALL_PIECES = 1_500
 """Beside one for each frame of DATA that was larger, and no more are saved: 30 ms of ours."""
 QUICK_SECONDS = 1.0
 SMALL_BYTES = 16
@@ -138,7 +141,7 @@ class Budgets:
         if counts[kind] > MAX_IN_SPAN[kind]:
             raise too_much(_NAMES[kind])
 
-    def count_resets(self, number: int, now: float) -> None:
+    def count_resets(self, number: float, now: float) -> None:
         """So many streams were reset that had hardly been opened, or not by a client's wish.
 
         Raises:

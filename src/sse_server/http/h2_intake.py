@@ -15,7 +15,7 @@ from h2.events import (
 from h2.settings import SettingCodes
 
 from sse_server.errors import RequestError
-from sse_server.http.h2_budgets import QUICK_SECONDS, Http2Error
+from sse_server.http.h2_budgets import ANSWERED_RESET, QUICK_SECONDS, Http2Error
 from sse_server.http.h2_frames import headers_frames
 from sse_server.http.h2_heads import CONTINUE_BLOCK
 from sse_server.http.h2_inflow import UPDATE_BYTES, Run, is_idle, open_windows, takes_data
@@ -60,7 +60,7 @@ class Intake:
         self._clock = clock
         self._decline = decline
         self._resets = 0  # since they were taken, by the client
-        self._quick_resets = 0  # of them, those of streams that had hardly been opened
+        self._quick_resets = 0.0  # of them, those of streams that had hardly been opened
 
     def take(self, found: Iterable[Found], flush: Callable[[], None]) -> None:
         """Handle what the scanner has found; `flush` sends what h2 has to say.
@@ -79,13 +79,14 @@ class Intake:
             streams = self._flow.streams
             self._flow.opened([streams[number] for number in opened if number in streams])
 
-    def take_quick_resets(self, frames: int) -> int:
+    def take_quick_resets(self, frames: int) -> float:
         """Streams that were reset and had hardly been opened, or were not open at all.
 
         `frames` is how many of RST_STREAM there were.
         """
         number = self._quick_resets + max(0, frames - self._resets)
-        self._resets = self._quick_resets = 0
+        self._resets = 0
+        self._quick_resets = 0.0
         return number
 
     def _ask_h2(self, frames: bytes, opened: dict[int, None], flush: Callable[[], None]) -> None:
@@ -190,7 +191,8 @@ class Intake:
         if by_client:
             self._resets += 1
             if stream is None or self._clock() < stream.began_at + QUICK_SECONDS:
-                self._quick_resets += 1
+                is_answered = stream is not None and stream.source is not None
+                self._quick_resets += ANSWERED_RESET if is_answered else 1.0
         if stream is not None:
             self._flow.forget(stream)
             stream.gone(CloseReason.LOST)
