@@ -151,6 +151,18 @@ class OutflowMachine(RuleBasedStateMachine):
             self.client.increment_flow_control_window(size, stream_id)
             self.exchange()
 
+    @precondition(lambda self: self.events)
+    @rule(data=st.data())
+    def open_many(self, data: st.DataObject) -> None:
+        """In one read."""
+        numbers = st.sampled_from([0, *sorted(self.events)])
+        steps = st.lists(st.tuples(numbers, st.integers(1, 200)), min_size=2, max_size=8)
+        for stream_id, size in data.draw(steps):
+            stream = self.client.streams.get(stream_id)
+            if not stream_id or (stream is not None and not stream.closed):
+                self.client.increment_flow_control_window(size, stream_id or None)
+        self.exchange()
+
     @rule(size=st.sampled_from([0, 10, 90, 300, 5_000, 65_535]))
     def change_all_windows(self, size: int) -> None:
         self.client.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: size})

@@ -245,6 +245,37 @@ def test_what_ends_a_stream_is_told_by_its_code_and_the_others_go_on(
     assert peer.kind == ""
 
 
+def test_a_head_for_a_stream_that_both_have_ended_ends_the_connection() -> None:
+    peer = Peer()
+    peer.answers = True
+    peer.tell(head(1))
+    peer.tell(head(1))
+    assert peer.goaways == [STREAM_CLOSED]
+
+
+@pytest.mark.parametrize("flags", [0, END_STREAM])
+def test_data_for_a_stream_that_both_have_ended_is_an_error_of_the_stream(flags: int) -> None:
+    """RFC 9113 section 6.1."""
+    peer = Peer()
+    peer.answers = True
+    peer.tell(head(1))
+    peer.tell(frame(DATA, flags, 1, b"x") + head(3))
+    assert (peer.resets, peer.goaways, peer.requests) == ([(1, STREAM_CLOSED)], [], 2)
+
+
+@pytest.mark.parametrize(
+    "late",
+    [window_update(1, 1), window_update(1, 0), frame(RST_STREAM, 0, 1, b"\0\0\0\x08"),
+     frame(PRIORITY, 0, 1, b"\0\0\0\3\0"), frame(PRIORITY, 0, 1, b"short!")],
+)  # fmt: skip
+def test_what_may_come_for_a_stream_that_both_have_ended_is_passed_over(late: bytes) -> None:
+    peer = Peer()
+    peer.answers = True
+    peer.tell(head(1))
+    peer.tell(late + head(3))
+    assert (peer.goaways, peer.resets, peer.requests) == ([], [], 2)
+
+
 BAD = literal(b"Upper", b"x")  # makes a request malformed
 
 

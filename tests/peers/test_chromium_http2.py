@@ -79,6 +79,19 @@ def test_sources_that_are_closed_make_room_and_cost_nothing(
     assert not secured.server._journal.breaks
 
 
+def test_a_page_of_a_hundred_sources_is_reloaded_thrice_as_fast_as_it_can_be(
+    secured: RunningServer, trusting: Page
+) -> None:
+    trusting.goto(f"https://127.0.0.1:{secured.port}/healthz")
+    for _ in range(3):
+        trusting.evaluate(OPEN, 100)
+        wait_until(lambda: secured.server.hub.subscribers == 100, "all are open")
+        trusting.reload()
+        wait_until(lambda: secured.server.hub.subscribers == 0, "all are gone")
+    assert secured.site_sizes == (1, 0)
+    assert not secured.server._journal.breaks
+
+
 def test_over_http_1_the_seventh_waits(page: Page) -> None:
     with serving(ServerOptions(bind=("127.0.0.1:0",), drain_seconds=0.2)) as running:
         page.goto(f"http://127.0.0.1:{running.port}/healthz")
