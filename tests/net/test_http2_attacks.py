@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
@@ -11,16 +12,21 @@ from sse_server.http.h2_frames import (
     CONTINUATION,
     HEADERS,
     PREFACE,
+    RST_STREAM,
     SETTINGS,
     frame,
+    window_update,
 )
 from tests.conftest import Serve, Served
 from tests.http.floods import FLOODS
+from tests.http.http2_peer import CANCEL, head, setting
 from tests.http2_client import Http2Client
 from tests.running_server import Client
 
 MIB = 1 << 20
 BEGIN = PREFACE + frame(SETTINGS, 0, 0)
+SCRIPT = b"\x82\x86\x04\x0a/client.js\x01\x09localhost"
+FOLLOW = b"\x82\x86\x04\x0c/events/news\x01\x09localhost"
 CONNECTIONS = 50
 # What is begun and not gone on with.
 BEGINNINGS = {
@@ -64,6 +70,42 @@ def test_floods_cost_little_and_leave_nothing_behind(serve: Serve) -> None:
     # 50 ms are meant for each.
     assert cpu_ns(pid) - used < len(FLOODS) * 100_000_000
     assert resident_bytes(pid) - before < 16 * MIB
+
+
+def take_a_byte_at_a_time(client: Client) -> None:
+    """Of an answer that is not short, and wait for each."""
+    client.send(BEGIN + setting(4, 0) + head(1, SCRIPT))
+    while client.socket.recv(65_536):
+        client.send(window_update(1, 1))
+
+
+def reload_a_page(client: Client) -> None:
+    """Of a hundred event streams, each answered, and wait for nothing else."""
+    client.send(BEGIN)
+    first = 1
+    while True:
+        numbers = range(first, first + 200, 2)
+        client.send(b"".join(head(number, FOLLOW) for number in numbers))
+        for _ in numbers:
+            client.read_until(b"text/event-stream")
+        client.send(b"".join(frame(RST_STREAM, 0, number, CANCEL) for number in numbers))
+        first += 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", [take_a_byte_at_a_time, reload_a_page])
+def test_who_waits_for_answers_is_ended_as_soon(
+    serve: Serve, attack: Callable[[Client], None]
+) -> None:
+    served = serve("--allow-anonymous")
+    pid = served.process.pid
+    costs: list[int] = []
+    for _ in range(3):
+        used = cpu_ns(pid)
+        with connect(served) as client, contextlib.suppress(ConnectionError, AssertionError):
+            attack(client)
+        costs.append(cpu_ns(pid) - used)
+    assert min(costs) < 150_000_000  # 50 ms are meant
 
 
 @pytest.mark.slow
