@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 
 from sse_server.http.h2_bundle import StreamBundle
+from sse_server.http.h2_lean import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,10 +44,9 @@ class Outflow:
         self.turn_bytes = turn_bytes
         self.data_frames = 0  # sent, ever
         self.streams: dict[int, Http2Stream] = {}
-        self.line: OrderedDict[Http2Stream, None] = OrderedDict()
-        self.asked: dict[
-            Http2Stream, None
-        ] = {}  # their subscribers write next, or have all there is
+        self.line: OrderedDict[Http2Stream, None] = NOTHING
+        # Their subscribers write next, or have all there is.
+        self.asked: OrderedDict[Http2Stream, None] = NOTHING
         self.paused = False  # the transport is full
         self.sent = 0  # bytes of DATA, counted only while some wait
         self.answer_bytes = 0  # of answers that are not event streams, what could not be sent yet
@@ -161,13 +161,16 @@ class Outflow:
         collects = self._held is None
         if collects:
             self.collect()
-        line = self.line
-        while line and not self.paused and self.window > 0:
-            stream = next(iter(line))
+        while self.line and not self.paused and self.window > 0:
+            stream = next(iter(self.line))
             if stream.rest and (stream in self.asked or not self.asked):
                 self._serve_rest(stream)
             elif stream.rest or not self._ask(stream):
                 break  # it is the turn of those who have been asked
+        if not self.line:
+            self.line = NOTHING
+        if not self.asked:
+            self.asked = NOTHING
         if collects:
             self.release()
 
@@ -210,6 +213,8 @@ class Outflow:
         if self.asked and (len(self.asked) + 1) * self.turn_bytes > self.window:
             return False
         self.line.pop(stream)
+        if self.asked is NOTHING:
+            self.asked = OrderedDict()
         self.asked[stream] = None
         stream.paused = False
         if stream.source is not None:
@@ -220,6 +225,8 @@ class Outflow:
         """Stand in line: at its end, but for who has been asked and has some of its turn left."""
         if stream in self.line:
             return
+        if self.line is NOTHING:
+            self.line = OrderedDict()
         self.line[stream] = None
         if stream in self.asked:
             self.line.move_to_end(stream, last=False)
