@@ -28,12 +28,13 @@ _INDEXED, _INSERTED, _RESIZED, _HUFFMAN = 0x80, 0x40, 0x20, 0x80
 _INDEX_BITS, _INSERTED_NAME_BITS, _NAME_BITS, _SIZE_BITS, _LENGTH_BITS = 7, 6, 4, 5, 7
 _NEVER_INDEXED = 0x10
 
-# As in `fast_head`: when there are too many all are forgotten. A question mark: a token may follow.
+# As in `fast_head`: when there are too many all are forgotten.
 _known_names: dict[bytes, bytes] = {}
 _known_fields: dict[tuple[bytes, bytes], Field] = {}
 _MAX_KNOWN = 1_024
 _MAX_KNOWN_BYTES = 256  # a User-Agent; 0.6 MB in all
 _PRIVATE = frozenset((b"authorization", b"cookie"))
+_ADDRESSES = frozenset((b":path", b"referer"))  # with a query, in which a token may be
 
 
 class FieldDecoder:
@@ -143,7 +144,7 @@ class _Reader:
         field = _known_fields.get((name, spelled))
         if field is None:
             field = name, _text(spelled, at - start)
-            is_private = is_private or name in _PRIVATE or b"?" in field[1]
+            is_private = is_private or _is_private(field)
             if not is_private and entry_bytes(field) <= _MAX_KNOWN_BYTES:
                 _make_room(_known_fields)
                 _known_fields[name, spelled] = field
@@ -194,6 +195,11 @@ def _text(spelled: bytes, at: int) -> bytes:
     """What a string says, whose text begins there."""
     text = spelled[at:]
     return decode_huffman(text) if spelled[0] & _HUFFMAN else text
+
+
+def _is_private(field: Field) -> bool:
+    name, value = field
+    return name in _PRIVATE or (name in _ADDRESSES and b"?" in value)
 
 
 def _make_room(known: dict[bytes, bytes] | dict[tuple[bytes, bytes], Field]) -> None:

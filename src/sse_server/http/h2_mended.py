@@ -43,7 +43,14 @@ from hyperframe.frame import RstStreamFrame
 
 from sse_server.http.h2_decoder import FieldDecoder
 from sse_server.http.h2_frames import MAX_FRAME_BYTES, headers_frames, settings, window_update
-from sse_server.http.h2_lean import CLIENTS_DEFAULTS, Handlers, NoEncoder, own_settings
+from sse_server.http.h2_lean import (
+    CLIENTS_DEFAULTS,
+    NOTHING,
+    Handlers,
+    LeanSettings,
+    NoEncoder,
+    own_settings,
+)
 from sse_server.http.h2_mended_stream import CONFIG, MendedStream
 
 if TYPE_CHECKING:
@@ -70,38 +77,39 @@ class MendedConnection(H2Connection, H2ConnectionStateMachine):
 
     MAX_CLOSED_STREAMS = 512  # of which late frames are expected; h2 keeps 65,536
     streams: dict[int, MendedStream]  # type: ignore[assignment] # ours are a kind of H2Stream
+    remote_settings: LeanSettings
 
-    # What h2 begins with, or never changes here. A connection has of its own what is different.
+    # What never changes here.
     config = CONFIG
-    state = ConnectionState.IDLE
-    highest_inbound_stream_id = 0
     highest_outbound_stream_id = 0
     encoder = NoEncoder()  # type: ignore[assignment] # nobody encodes
-    remote_settings = CLIENTS_DEFAULTS
-    outbound_flow_control_window = _DEFAULT_WINDOW_BYTES
-    max_outbound_frame_size = MAX_FRAME_BYTES
     max_inbound_frame_size = MAX_FRAME_BYTES
     _header_frames: list[Frame] = []  # noqa: RUF012 (h2 puts nothing into it)
-    _data_to_send = b""  # type: ignore[assignment] # h2 only adds to it
-    _closed_streams: dict[int, StreamClosedBy | None] = {}  # noqa: RUF012 (`_remember` makes one)
-
-    refuses = False  # no new streams: our last GOAWAY is sent
-    caused = 0  # resets by us for what the client did wrong
-    late = 0  # frames behind resets of ours
-    refused = 0  # streams over the limit
-    _manager: WindowManager | None = None
-    _buffer: FrameBuffer | None = None  # while a header block is open
 
     def __init__(self, *, max_streams: int, max_head_bytes: int, window_bytes: int) -> None:
         """`window_bytes`: what a client may send before we have read it, on each stream and all."""
-        # Not h2's: it makes what is replaced here, which takes 100 µs and 18 KB.
+        # Not h2's: it makes what is replaced here, which takes 100 µs and 18 KB. All that a
+        # connection will have is made here, as in a stream.
+        self.state = ConnectionState.IDLE
         self.streams = {}
+        self.highest_inbound_stream_id = 0
         # 32 bytes more are counted for each field (section 6.5.2), and what is refused by it ends
         # the connection: what is a little too large is to get its answer.
         self.decoder = FieldDecoder(2 * max_head_bytes)  # type: ignore[assignment] # read as hpack's
         self.local_settings = own_settings(max_streams, max_head_bytes, window_bytes)
+        self.remote_settings = CLIENTS_DEFAULTS
+        self.outbound_flow_control_window = _DEFAULT_WINDOW_BYTES
+        self.max_outbound_frame_size = MAX_FRAME_BYTES
+        self._data_to_send = b""  # type: ignore[assignment] # h2 only adds to it
+        self._closed_streams: dict[int, StreamClosedBy | None] = NOTHING
+        self._buffer: FrameBuffer | None = None  # while bytes are received, or a block is open
+        self._manager: WindowManager | None = None
         self.max_streams = max_streams
         self._window_bytes = window_bytes
+        self.refuses = False  # no new streams: our last GOAWAY is sent
+        self.caused = 0  # resets by us for what the client did wrong
+        self.late = 0  # frames behind resets of ours
+        self.refused = 0  # streams over the limit
 
     @property
     def state_machine(self) -> H2ConnectionStateMachine:  # type: ignore[override] # it is only read
@@ -150,10 +158,10 @@ class MendedConnection(H2Connection, H2ConnectionStateMachine):
 
     def data_to_send(self, amount: int | None = None) -> bytes:  # noqa: ARG002 (h2's signature)
         """As h2: all of it."""
-        data: bytes = self._data_to_send
+        data: bytes | bytearray = self._data_to_send
         if data:
-            self._data_to_send = b""
-        return data
+            self._data_to_send = b""  # type: ignore[assignment] # as above
+        return bytes(data)
 
     def send_head(self, stream: MendedStream, block: bytes, *, ends: bool = False) -> bytes:
         """The frames of a head that is encoded already; if it `ends` the stream, `end` follows."""
@@ -192,9 +200,9 @@ class MendedConnection(H2Connection, H2ConnectionStateMachine):
 
     def _remember(self, stream_id: int, closed_by: StreamClosedBy | None) -> None:
         """How a stream was closed, as long as late frames are expected."""
+        if self._closed_streams is NOTHING:
+            self._closed_streams = {}
         closed = self._closed_streams
-        if not closed:
-            closed = self._closed_streams = {}
         closed[stream_id] = closed_by
         if len(closed) > self.MAX_CLOSED_STREAMS:
             del closed[next(iter(closed))]

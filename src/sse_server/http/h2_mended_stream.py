@@ -43,30 +43,30 @@ class Spender(Protocol):
 class MendedStream(H2Stream, H2StreamStateMachine):  # type: ignore[misc]
     """A stream whose outbound window may be spent by a bundle. It is its own state machine."""
 
-    # What h2 begins with. A stream has of its own what becomes different.
+    # What h2 begins with, and hardly any stream has otherwise.
     config = CONFIG
     max_outbound_frame_size: int | None = None
     request_method: bytes | None = None
     _expected_content_length: int | None = None
     _actual_content_length = 0
     _authority: bytes | None = None
-    state = StreamState.IDLE
-    client: bool | None = None
-    headers_sent: bool | None = None
     trailers_sent: bool | None = None
-    headers_received: bool | None = None
     trailers_received: bool | None = None
-    stream_closed_by: StreamClosedBy | None = None
-
-    bundle: Spender | None = None
-    limit: int
-    _manager: WindowManager | None = None
 
     def __init__(self, stream_id: int, inbound_bytes: int, outbound_bytes: int) -> None:
         """Idle, with these windows."""
+        # All that becomes different, here: for an attribute that is there later than the first few
+        # objects of its class, Python gives each a dictionary, which takes 400 bytes.
         self.stream_id = stream_id
+        self.state = StreamState.IDLE
+        self.client: bool | None = None
+        self.headers_sent: bool | None = None
+        self.headers_received: bool | None = None
+        self.stream_closed_by: StreamClosedBy | None = None
+        self.bundle: Spender | None = None
         self.limit = outbound_bytes
         self._inbound_bytes = inbound_bytes
+        self._manager: WindowManager | None = None
 
     @property
     def state_machine(self) -> H2StreamStateMachine:  # type: ignore[override] # h2 only reads it
