@@ -193,7 +193,7 @@ def _give(subscriber: Subscriber, pump: Pump, group: Group) -> int:
     pump.bursts += 1
     pump.frames += told.frames
     pump.bytes += len(data)
-    subscriber.write(data)
+    subscriber.send(data)
     if told.closes:
         subscriber.close(CloseReason.GAP)
     else:
