@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -9,14 +10,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
+from h2.errors import ErrorCodes
 
 from sse_server import ServerOptions
 from sse_server.net.tls import TlsOptions
 from tests.conftest import find_free_port, require_command
+from tests.http2_client import Http2Client
 from tests.peers.programs import run, running, running_nginx
-from tests.running_server import RunningServer, run_server, wait_until
+from tests.running_server import TIMEOUT_SECONDS, RunningServer, run_server, wait_until
 
 SERVERS = """
     upstream server {{ server 127.0.0.1:{upstream}; keepalive 8; }}
@@ -43,9 +45,13 @@ class Front:
     """nginx, and the server behind it."""
 
     behind: RunningServer
-    url: str
+    port: int
     cert: str
     folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}"
 
     @property
     def curl(self) -> list[str]:
@@ -73,7 +79,7 @@ def front(
         )
         assert certificate.cert is not None
         with running_nginx(tmp_path, port, servers):
-            yield Front(behind, f"https://localhost:{port}", certificate.cert, tmp_path)
+            yield Front(behind, port, certificate.cert, tmp_path)
 
 
 def shows(output: Path, *texts: bytes) -> bool:
@@ -132,17 +138,19 @@ def test_who_leaves_is_gone(front: Front) -> None:
 
 
 def test_one_stream_of_a_connection_leaves_and_the_others_stay(front: Front) -> None:
-    trusted = ssl.create_default_context(cafile=front.cert)
-    client = httpx.Client(http1=False, http2=True, verify=trusted, base_url=front.url, timeout=10)
-    with client, client.stream("GET", "/events/news") as stays:
-        with client.stream("GET", "/events/news") as leaves:
-            assert (stays.http_version, leaves.http_version) == ("HTTP/2", "HTTP/2")
-            front.wait_for_streams(2)
+    context = ssl.create_default_context(cafile=front.cert)
+    context.set_alpn_protocols(["h2"])
+    with context.wrap_socket(
+        socket.create_connection(("127.0.0.1", front.port), TIMEOUT_SECONDS),
+        server_hostname="localhost",
+    ) as sock:
+        assert sock.selected_alpn_protocol() == "h2"
+        client = Http2Client(sock)
+        stays, leaves = client.subscribe(), client.subscribe()
+        front.wait_for_streams(2)
+        client.h2.reset_stream(leaves, ErrorCodes.CANCEL)
+        client.flush()
         front.wait_for_streams(1)
         front.behind.publish("news", "still here")
-        seen = b""
-        for data in stays.iter_raw():
-            seen += data
-            if b"data: still here\n\n" in seen:
-                break
+        assert client.read_events(stays, 1) == ["still here"]
     front.wait_for_streams(0)

@@ -123,19 +123,17 @@ def shared_data_frames(stream_ids: list[bytes], data: bytes) -> bytes:
     return b"".join((latest.first, latest.between.join(stream_ids), data))
 
 
-def lone_data_frames(stream_id: bytes, data: bytes) -> bytes:
-    """The same on one stream, for who is given it like others on connections of their own."""
+def lone_data_frame(stream_id: bytes, data: bytes) -> bytes:
+    """The same on one stream, whose connection is given it like others; no more than one frame."""
     latest = _latest[DATA]
     if latest.data is not data:
-        if len(data) > MAX_FRAME_BYTES:
-            return data_frames(stream_id, data)
         latest = _latest[DATA] = _Latest(data)
-    frames = latest.alone.get(stream_id)
-    if frames is None:
-        frames = b"".join((latest.first, stream_id, data))
+    framed = latest.alone.get(stream_id)
+    if framed is None:
+        framed = b"".join((latest.first, stream_id, data))
         if len(latest.alone) < _MAX_ALONE:
-            latest.alone[stream_id] = frames
-    return frames
+            latest.alone[stream_id] = framed
+    return framed
 
 
 def _shared_in_pieces(stream_ids: list[bytes], data: bytes) -> bytes:

@@ -75,6 +75,8 @@ def _compression_error(message: str) -> ProtocolError:
 class MendedConnection(H2Connection, H2ConnectionStateMachine):
     """The server's side of a connection. It is its own state machine."""
 
+    __slots__ = ("outbound_flow_control_window",)  # each write looks at it
+
     MAX_CLOSED_STREAMS = 512  # of which late frames are expected; h2 keeps 65,536
     streams: dict[int, MendedStream]  # type: ignore[assignment] # ours are a kind of H2Stream
     remote_settings: LeanSettings

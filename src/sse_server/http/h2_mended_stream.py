@@ -91,7 +91,8 @@ class MendedStream(H2Stream, H2StreamStateMachine):  # type: ignore[misc]
         if bundle is None:
             self.limit = window
         else:
-            self.limit = window + bundle.total
+            # The very same number while nothing was sent: most streams begin with the same one.
+            self.limit = window + bundle.total if bundle.total else window
             bundle.floor = min(bundle.floor, self.limit)
 
     def receive_headers(

@@ -20,7 +20,7 @@ from sse_server.http.h2_bundle import StreamBundle
 from sse_server.http.h2_lean import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sse_server.http.h2_carrier import Carrier
     from sse_server.http.h2_mended import MendedConnection
@@ -33,12 +33,15 @@ class Outflow:
     """The streams of a connection, and what is sent on them."""
 
     __slots__ = ("_held", "_held_bytes", "_write", "answer_bytes", "asked", "carrier",
-                 "data_frames", "h2", "line", "paused", "sent", "streams",
+                 "data_frames", "direct", "h2", "line", "paused", "sent", "streams",
                  "turn_bytes")  # fmt: skip
 
     def __init__(self, h2: MendedConnection, carrier: Carrier, turn_bytes: int) -> None:
         """Nothing is open."""
         self.h2 = h2
+        # The transport's `write`, at most while nobody waits and nothing is collected: who finds it
+        # need look no further. None says nothing.
+        self.direct: Callable[[bytes], None] | None = None
         self.carrier = carrier
         self._write = carrier.write
         self.turn_bytes = turn_bytes
@@ -83,8 +86,14 @@ class Outflow:
             self.release()
             self.collect()
 
+    def goes_direct(self) -> None:
+        """See whether what is written may go to the transport with no further look."""
+        if self.is_free and self._held is None:
+            self.direct = self._write
+
     def collect(self) -> None:
         """What is sent from now on goes out in one write, when it is released."""
+        self.direct = None
         self._held = []
         self._held_bytes = 0
 
@@ -97,6 +106,7 @@ class Outflow:
     def pause(self) -> None:
         """Transport: it takes no more. Whoever has a subscriber waits, and costs its place."""
         self.paused = True
+        self.direct = None
         for stream in list(self.streams.values()):
             if stream.source is not None and not stream.paused:
                 self._queue(stream)
@@ -216,6 +226,7 @@ class Outflow:
         if self.asked is NOTHING:
             self.asked = OrderedDict()
         self.asked[stream] = None
+        self.direct = None
         stream.paused = False
         if stream.source is not None:
             stream.source.resume()
@@ -228,6 +239,7 @@ class Outflow:
         if self.line is NOTHING:
             self.line = OrderedDict()
         self.line[stream] = None
+        self.direct = None
         if stream in self.asked:
             self.line.move_to_end(stream, last=False)
         else:
