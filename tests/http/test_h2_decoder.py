@@ -1,106 +1,136 @@
-"""Header blocks are read as hpack reads them."""
+"""Header blocks are read as hpack reads them, and what many send is kept once."""
 
 import pytest
-from hpack.exceptions import HPACKError, OversizedHeaderListError
-from hpack.hpack import Decoder, Encoder
-from hpack.huffman import HuffmanEncoder
-from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
-from hpack.huffman_table import HUFFMAN_COMPLETE, HUFFMAN_FAIL, HUFFMAN_TABLE
-from hpack.huffman_table import decode_huffman as decode_by_hpack
+from hpack import Decoder, Encoder
+from hpack.exceptions import HPACKError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sse_server.http.h2_decoder import LeanDecoder, decode_huffman
+from sse_server.http import h2_decoder
+from sse_server.http.h2_decoder import TABLE_BYTES, FieldDecoder, entry_bytes
 
-CODE = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH)
-NAMES = st.sampled_from([b":path", b":method", b"cookie", b"a", b"x-long-name", b"age"])
-VALUES = st.one_of(
-    st.sampled_from([b"", b"GET", b"/", b"x" * 300]), st.binary(max_size=40), st.just(b"v" * 4_100)
-)
-FIELDS = st.lists(st.tuples(NAMES, VALUES), max_size=8)
+Fields = list[tuple[bytes, bytes]]
+
+LIST_BYTES = 2_000
+NAMES = st.sampled_from(
+    [b":method", b":path", b":authority", b"cookie", b"accept", b"a", b"x-own", b""]
+) | st.binary(max_size=40)
+VALUES = st.sampled_from([b"", b"GET", b"/", b"/?token=1", b"a" * 300]) | st.binary(max_size=60)
+FIELDS = st.lists(st.tuples(NAMES, VALUES), max_size=10)
+BLOCKS = st.tuples(FIELDS, st.none() | st.sampled_from([0, 40, 100, 1_000, 4_096]), st.booleans())
 
 
-def outcome(decoder: Decoder, block: bytes) -> object:
+def outcome(decoder: Decoder | FieldDecoder, block: bytes) -> Fields | type[HPACKError]:
+    """What a decoder makes of a block, as h2 asks it."""
     try:
-        return [tuple(field) for field in decoder.decode(block, raw=True)]
-    except OversizedHeaderListError:
-        return "too large"
-    except HPACKError:
-        return "not to be read"
+        return [(name, value) for name, value in decoder.decode(block, raw=True)]
+    except HPACKError as error:
+        return type(error)
 
 
-def assert_same(mine: Decoder, plain: Decoder, block: bytes) -> object:
-    found = outcome(mine, block)
-    assert found == outcome(plain, block)
-    assert list(mine.header_table.dynamic_entries) == list(plain.header_table.dynamic_entries)
-    assert mine.header_table.maxsize == plain.header_table.maxsize
-    return found
+def table(decoder: Decoder) -> Fields:
+    return list(decoder.header_table.dynamic_entries)
 
 
-@given(
-    blocks=st.lists(st.tuples(FIELDS, st.booleans(), st.none() | st.integers(0, 4_096)), max_size=6)
-)
-def test_what_an_encoder_has_written_is_read_alike(
-    blocks: list[tuple[list[tuple[bytes, bytes]], bool, int | None]],
+@given(blocks=st.lists(BLOCKS, max_size=12))
+def test_what_an_encoder_writes_is_read_as_hpack_reads_it(
+    blocks: list[tuple[Fields, int | None, bool]],
 ) -> None:
-    encoder, mine, plain = Encoder(), LeanDecoder(9_000), Decoder(9_000)
-    for fields, huffman, size in blocks:
+    encoder, own, other = Encoder(), FieldDecoder(1 << 20), Decoder(1 << 20)
+    for fields, size, huffman in blocks:
         if size is not None:
             encoder.header_table_size = size
-        found = assert_same(mine, plain, encoder.encode(fields, huffman=huffman))
-        if isinstance(found, str):
-            return
-        assert found == fields
+        block = encoder.encode(fields, huffman=huffman)
+        assert outcome(own, block) == outcome(other, block) == fields
+        assert list(own.entries) == table(other)
 
 
+# A number that goes on, an index that there is not, a size update behind a field, a string cut off.
 PIECES = st.one_of(
+    st.binary(max_size=8),
     st.sampled_from(
-        [
-            b"\x82", b"\x84", b"\xbe", b"\xbf", b"\x80", b"\xff\x00", b"\xff\x80\x01",
-            b"\x20", b"\x3f\xe1\x1f", b"\x3f\xe2\x1f", b"\x31",
-            b"\x40\x01a\x01b", b"\x00\x01a\x01b", b"\x10\x01a\x00", b"\x41\x8c\xf1\xe3\xc2\xe5",
-            b"\x0f\x2f\x03xyz", b"\x7f\x00\x00", b"\x00\x81\x1f\x81\xff", b"\x00\x7f\x80",
-            b"\x00\xff\xff\xff\xff\xff\xff\xff", b"\x04\x82\x60\x7f",
-            b"\x41\x7f\x81\x01" + b"v" * 256,
-        ]
+        [b"\x82", b"\xbe", b"\x3e", b"\x20", b"\x3f\xe1\x1f", b"\x3f\xe2\x1f", b"\x80"]
     ),
-    st.binary(max_size=12),
-)  # fmt: skip
+    st.builds(
+        lambda bits, text: bytes((bits, len(text))) + text,
+        st.sampled_from([0x41, 0x7E, 0x01, 0x11, 0x7F, 0x0F]),
+        st.binary(max_size=20),
+    ),
+    st.builds(
+        lambda bits, name, value: bytes((bits, len(name))) + name + bytes((len(value),)) + value,
+        st.sampled_from([0x40, 0x00, 0x10]),
+        st.binary(max_size=30),
+        st.binary(max_size=120),
+    ),
+    st.builds(lambda text: b"\x40\x01a" + bytes((0x80 | len(text),)) + text, st.binary(max_size=9)),
+)
 
 
-@given(blocks=st.lists(st.lists(PIECES, max_size=6).map(b"".join), max_size=4))
-@example([b"\x40\x01a\x01b" + b"\x40\x01c\x01d" * 3, b"\x20\xbe", b"\x3f\xe1\x1f"])
-def test_whatever_comes_is_read_alike(blocks: list[bytes]) -> None:
-    mine, plain = LeanDecoder(400), Decoder(400)
+@given(blocks=st.lists(st.lists(PIECES, max_size=8).map(b"".join), max_size=6))
+@example(blocks=[b"\x40" + b"\xff" * 12])
+@example(blocks=[b"\x40\x01a\x7f\x81\x00" + b"x" * 256, b"\xbe"])
+@example(blocks=[b"\x40\x00\x80"])
+@example(blocks=[b"\xff"])
+def test_whatever_is_sent_is_read_or_refused_as_hpack_does(blocks: list[bytes]) -> None:
+    own, other = FieldDecoder(LIST_BYTES), Decoder(LIST_BYTES)
     for block in blocks:
-        if isinstance(assert_same(mine, plain, block), str):
-            return
+        expected = outcome(other, block)
+        assert outcome(own, block) == expected
+        if isinstance(expected, type):
+            return  # the connection ends
+        assert list(own.entries) == table(other)
 
 
-@given(st.binary(max_size=200))
-def test_strings_of_huffman_s_code_are_read_alike(string: bytes) -> None:
-    assert decode_huffman(CODE.encode(string)) == string
-    found: list[bytes | None] = []
-    for decode in (decode_huffman, decode_by_hpack):
-        try:
-            found.append(decode(string))
-        except HPACKError:
-            found.append(None)
-    assert found[0] == found[1]
+def block_of(*fields: tuple[bytes, bytes]) -> bytes:
+    return Encoder().encode(fields)
 
 
-def test_a_state_is_an_end_or_none_however_it_is_reached() -> None:
-    """What `decode_huffman` takes for granted of hpack's table."""
-    ends: dict[int, set[bool]] = {}
-    for state, flags, _ in HUFFMAN_TABLE:
-        if not flags & HUFFMAN_FAIL:
-            ends.setdefault(state, set()).add(bool(flags & HUFFMAN_COMPLETE))
-    assert all(len(found) == 1 for found in ends.values())
+def read(*fields: tuple[bytes, bytes]) -> FieldDecoder:
+    decoder = FieldDecoder(1 << 16)
+    decoder.decode(block_of(*fields))
+    return decoder
 
 
-@pytest.mark.parametrize("size", [128, 129])
-def test_a_string_is_read_alike_kept_or_not(size: int) -> None:
-    string = CODE.encode(b"a" * (8 * size // 5))
-    block = b"\x00\x01a\xff" + bytes((len(string) - 127,)) + string
-    for _ in range(2):
-        assert_same(LeanDecoder(9_000), Decoder(9_000), block)
+@pytest.mark.parametrize("huffman", [True, False])
+def test_what_two_connections_send_is_kept_once(huffman: bool) -> None:
+    first, second = FieldDecoder(1 << 16), FieldDecoder(1 << 16)
+    for decoder in (first, second):
+        decoder.decode(Encoder().encode([(b"user-agent", b"a browser")], huffman=huffman))
+    assert first.entries == ((b"user-agent", b"a browser"),)
+    assert first.entries[0] is second.entries[0]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [(b"cookie", b"session=1"), (b"authorization", b"Bearer 1"), (b":path", b"/events?token=1"),
+     (b"x", b"y" * 256)],
+)  # fmt: skip
+def test_what_is_secret_or_large_is_kept_for_nobody_else(field: tuple[bytes, bytes]) -> None:
+    before = dict(h2_decoder._known_fields)
+    first, second = read(field), read(field)
+    assert first.entries == second.entries == (field,)
+    assert first.entries[0] is not second.entries[0]
+    assert h2_decoder._known_fields == before
+
+
+def test_what_its_sender_calls_sensitive_is_kept_for_nobody_else() -> None:
+    decoder = FieldDecoder(1 << 16)
+    before = dict(h2_decoder._known_fields)
+    assert decoder.decode(b"\x10\x01k\x06secret") == [(b"k", b"secret")]
+    assert h2_decoder._known_fields == before
+
+
+def test_what_is_known_is_bounded() -> None:
+    for number in range(3_000):
+        read((b"name-%d" % number, b"value-%d" % number))
+        assert len(h2_decoder._known_fields) <= 1_024
+        assert len(h2_decoder._known_names) <= 1_024
+
+
+def test_the_oldest_entries_make_way() -> None:
+    fields = [(b"name-%02d" % number, b"v" * 100) for number in range(50)]
+    decoder = FieldDecoder(1 << 16)
+    for field in fields:
+        decoder.decode(b"\x40\x07" + field[0] + b"\x64" + field[1])
+    room = TABLE_BYTES // entry_bytes(fields[0])
+    assert list(decoder.entries) == fields[: -room - 1 : -1]

@@ -1,164 +1,209 @@
-"""Header blocks, read in a fifth of hpack's time (RFC 7541).
+"""Header blocks of HTTP/2 that come in (RFC 7541), decoded without hpack's decoder.
 
-hpack copies what is left of a block at each of its fields, so that a large one takes it 50 ms, and
-decodes the same strings of Huffman's code again with each connection: most clients send the same
-few. Tables are hpack's. `tests/http/test_h2_decoder.py` holds this to hpack.
+hpack takes 10 µs for a field, and keeps each for itself. Most fields come word for word from many
+clients: here one that has been read is known, however it is spelled, and the tables of all
+connections hold the very same one. What says who a client is comes from no other.
+
+Long numbers are hpack's to read, and errors are its. Whatever is sent,
+both read the same or refuse it (`tests/http/test_h2_decoder.py`).
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from hpack.exceptions import HPACKDecodingError, InvalidTableIndex, OversizedHeaderListError
+from hpack.exceptions import InvalidTableSizeError as TableSizeError
+from hpack.hpack import decode_integer
+from hpack.table import HeaderTable
 
-from hpack.exceptions import HPACKDecodingError, InvalidTableSizeError, OversizedHeaderListError
-from hpack.hpack import Decoder, decode_integer
-from hpack.huffman_table import (
-    HUFFMAN_COMPLETE,
-    HUFFMAN_EMIT_SYMBOL,
-    HUFFMAN_FAIL,
-    HUFFMAN_TABLE,
-)
-
-if TYPE_CHECKING:
-    from hpack.table import HeaderTable
+from sse_server.http.h2_huffman import decode_huffman
 
 Field = tuple[bytes, bytes]
 
-# How a field begins (section 6), lowest first: what is below is not added to the table.
-_TABLE_SIZE, _ADDED, _INDEXED = 0x20, 0x40, 0x80
-_FIELD_BYTES = 32  # beside its name and value, for the size of a list (section 4.1)
-_CACHED_BYTES = 128  # of a string: an agent or what a browser accepts; tokens are longer
-_INTEGER_BYTES = 16  # more than one can have
+TABLE_BYTES = HeaderTable.DEFAULT_SIZE
+"""What a client's table may take, by the measure of section 4.1; we ask for no other."""
+
+_STATIC = HeaderTable.STATIC_TABLE
+_ENTRY_BYTES = 32
+
+_INDEXED, _INSERTED, _RESIZED, _HUFFMAN = 0x80, 0x40, 0x20, 0x80
+_INDEX_BITS, _INSERTED_NAME_BITS, _NAME_BITS, _SIZE_BITS, _LENGTH_BITS = 7, 6, 4, 5, 7
+_NEVER_INDEXED = 0x10
+_INTEGER_BYTES = 16  # more than a number can have; a block is not copied for each
+
+# As in `fast_head`: when there are too many all are forgotten.
+_known_names: dict[bytes, bytes] = {}
+_known_fields: dict[tuple[bytes, bytes], Field] = {}
+_MAX_KNOWN = 1_024
+_MAX_KNOWN_BYTES = 256  # a User-Agent; 0.6 MB in all
+_PRIVATE = frozenset((b"authorization", b"cookie"))
+_ADDRESSES = frozenset((b":path", b"referer"))  # with a query, in which a token may be
 
 
-class LeanDecoder(Decoder):
-    """Reads the header blocks of one connection."""
+class FieldDecoder:
+    """The decoder of one connection, and its table."""
 
-    def decode(self, data: bytes, raw: bool = False) -> list[Field]:  # type: ignore[override] # noqa: ARG002, FBT001, FBT002
-        """The fields of a block, as bytes.
+    __slots__ = ("_entries", "_room", "_size", "max_header_list_size")
+
+    max_allowed_table_size = TABLE_BYTES
+
+    def __init__(self, max_list_bytes: int) -> None:
+        """`max_list_bytes`: of the fields of a block, each counted as an entry of the table."""
+        self.max_header_list_size = max_list_bytes
+        self._entries: tuple[Field, ...] = ()  # the oldest first
+        self._size = 0  # of the entries
+        self._room = TABLE_BYTES  # that they may have
+
+    @property
+    def entries(self) -> tuple[Field, ...]:
+        """The table, the newest first."""
+        return self._entries[::-1]
+
+    def decode(self, block: bytes, raw: bool = True) -> list[Field]:  # noqa: ARG002, FBT001, FBT002 (hpack's)
+        """The fields of a block.
 
         Raises:
-            OversizedHeaderListError: they are more than `max_header_list_size`.
-            HPACKDecodingError: they cannot be read; nor can what follows.
+            HPACKDecodingError: it cannot be read.
+            OversizedHeaderListError: its fields are too large.
         """
-        table = self.header_table
+        reader = _Reader(block, self._entries, self._size, self._room)
+        left = self.max_header_list_size
         fields: list[Field] = []
-        room = self.max_header_list_size
-        at, end = 0, len(data)
-        while at < end:
-            first = data[at]
-            if first >= _INDEXED:
-                index, at = _integer(data, at, 0x7F)
-                field = table.get_by_index(index)
-            elif _TABLE_SIZE <= first < _ADDED:
+        end = len(block)
+        while reader.at < end:
+            first = block[reader.at]
+            if first & _INDEXED:
+                field = reader.find(reader.integer(_INDEX_BITS))
+            elif first & _INSERTED:
+                field = reader.literal(_INSERTED_NAME_BITS, is_private=False)
+                reader.insert(field)
+            elif first & _RESIZED:
                 if fields:
-                    raise HPACKDecodingError("a table size behind a field")
-                size, at = _integer(data, at, 0x1F)
-                if size > self.max_allowed_table_size:
-                    raise InvalidTableSizeError("a larger table than allowed")
-                table.maxsize = size
+                    raise HPACKDecodingError("Table size update not at the start of the block")
+                reader.resize(reader.integer(_SIZE_BITS))
                 continue
             else:
-                is_added = first >= _ADDED
-                field, at = _literal(table, data, at, 0x3F if is_added else 0x0F)
-                if is_added:
-                    table.add(*field)
+                field = reader.literal(_NAME_BITS, is_private=bool(first & _NEVER_INDEXED))
             fields.append(field)
-            room -= len(field[0]) + len(field[1]) + _FIELD_BYTES
-            if room < 0:
-                raise OversizedHeaderListError("too large a list of fields")
-        self._assert_valid_table_size()
+            left -= entry_bytes(field)
+            if left < 0:
+                allowed = self.max_header_list_size
+                message = f"A header list larger than {allowed} has been received"
+                raise OversizedHeaderListError(message)
+        if reader.changes:
+            self._entries = tuple(reader.entries)
+            self._size = reader.size
+            self._room = reader.room
         return fields
 
 
-def _literal(table: HeaderTable, data: bytes, at: int, mask: int) -> tuple[Field, int]:
-    """A field of which not all is in a table, and its end."""
-    index, at = _integer(data, at, mask)
-    if index:
-        name = table.get_by_index(index)[0]
-    else:
-        name, at = _string(data, at)
-    value, at = _string(data, at)
-    return (name, value), at
+def entry_bytes(field: Field) -> int:
+    """The size of an entry, by the measure of section 4.1."""
+    return _ENTRY_BYTES + len(field[0]) + len(field[1])
 
 
-def _string(data: bytes, at: int) -> tuple[bytes, int]:
-    """A string, and its end."""
-    if at >= len(data):
-        raise HPACKDecodingError("a field that is cut")
-    is_coded = data[at] & 0x80
-    size, at = _integer(data, at, 0x7F)
-    end = at + size
-    if end > len(data):
-        raise HPACKDecodingError("a string that is cut")
-    string = bytes(data[at:end])
-    if is_coded:
-        string = _cached(string) if size <= _CACHED_BYTES else decode_huffman(string)
-    return string, end
+class _Reader:
+    """Reads one block."""
+
+    __slots__ = ("_block", "at", "changes", "entries", "room", "size")
+
+    def __init__(self, block: bytes, entries: tuple[Field, ...], size: int, room: int) -> None:
+        self._block = block
+        self.at = 0
+        self.entries = [*entries]
+        self.size = size
+        self.room = room
+        self.changes = False
+
+    def integer(self, bits: int) -> int:
+        """A number whose first byte has so many bits of it (section 5.1)."""
+        block, at = self._block, self.at
+        if at < len(block):
+            most = (1 << bits) - 1
+            number = block[at] & most
+            if number < most:
+                self.at = at + 1
+                return number
+        number, size = decode_integer(block[at : at + _INTEGER_BYTES], bits)
+        self.at = at + size
+        return number
+
+    def find(self, index: int) -> Field:
+        """A field of the tables (section 2.3.3)."""
+        if 0 < index <= len(_STATIC):
+            return _STATIC[index - 1]
+        index -= len(_STATIC)
+        if 0 < index <= len(self.entries):
+            return self.entries[-index]
+        raise InvalidTableIndex("Invalid table index")
+
+    def literal(self, bits: int, *, is_private: bool) -> Field:
+        """A field that is spelled out, at least its value (section 6.2)."""
+        index = self.integer(bits)
+        name = self.find(index)[0] if index else self._name()
+        start = self.at
+        at, stop = self._string()
+        spelled = self._block[start:stop]
+        field = _known_fields.get((name, spelled))
+        if field is None:
+            field = name, _text(spelled, at - start)
+            is_private = is_private or _is_private(field)
+            if not is_private and entry_bytes(field) <= _MAX_KNOWN_BYTES:
+                _make_room(_known_fields)
+                _known_fields[name, spelled] = field
+        return field
+
+    def _name(self) -> bytes:
+        start = self.at
+        at, stop = self._string()
+        spelled = self._block[start:stop]
+        name = _known_names.get(spelled)
+        if name is None:
+            name = _text(spelled, at - start)
+            if len(name) <= _MAX_KNOWN_BYTES:
+                _make_room(_known_names)
+                _known_names[spelled] = name
+        return name
+
+    def _string(self) -> tuple[int, int]:
+        """Where the bytes of a string begin, and where they end (section 5.2)."""
+        size = self.integer(_LENGTH_BITS)
+        at = self.at
+        self.at = stop = at + size
+        if stop > len(self._block):
+            raise HPACKDecodingError("Truncated header block")
+        return at, stop
+
+    def insert(self, field: Field) -> None:
+        """A new entry; the oldest make way (section 4.4)."""
+        self.changes = True
+        self.entries.append(field)
+        self.size += entry_bytes(field)
+        self._evict()
+
+    def resize(self, room: int) -> None:
+        """The client's table is to be no larger than this from now on (section 6.3)."""
+        if room > TABLE_BYTES:
+            raise TableSizeError("Encoder exceeded max allowable table size")
+        self.changes = True
+        self.room = room
+        self._evict()
+
+    def _evict(self) -> None:
+        while self.size > self.room:
+            self.size -= entry_bytes(self.entries.pop(0))
 
 
-def _integer(data: bytes, at: int, mask: int) -> tuple[int, int]:
-    """An integer whose first byte has these bits of it, and its end."""
-    number = data[at] & mask
-    if number != mask:
-        return number, at + 1
-    number, size = decode_integer(data[at : at + _INTEGER_BYTES], mask.bit_length())
-    return number, at + size
+def _text(spelled: bytes, at: int) -> bytes:
+    """What a string says, whose text begins there."""
+    text = spelled[at:]
+    return decode_huffman(text) if spelled[0] & _HUFFMAN else text
 
 
-def decode_huffman(string: bytes) -> bytes:
-    """What a string of Huffman's code says.
-
-    Raises:
-        HPACKDecodingError: nothing.
-    """
-    rows, state = _ROWS, 0
-    parts: list[bytes] = []
-    for byte in string:
-        states, ended = rows[state]
-        parts.append(ended[byte])
-        state = states[byte]
-    if state not in _COMPLETE:
-        raise HPACKDecodingError("a string that ends within a character")
-    return b"".join(parts)
+def _is_private(field: Field) -> bool:
+    name, value = field
+    return name in _PRIVATE or (name in _ADDRESSES and b"?" in value)
 
 
-_cached = lru_cache(maxsize=2_048)(decode_huffman)
-
-_FAILED = -1
-_COMPLETE = {0} | {state for state, flags, _ in HUFFMAN_TABLE if flags & HUFFMAN_COMPLETE}
-
-_Row = tuple[Sequence[int], list[bytes]]
-"""For each byte: the state that it leads to, and the characters that have ended."""
-
-
-class _Rows(dict[int, _Row]):
-    """By state, where hpack's table takes half a byte at a time.
-
-    A row is made when it is needed for the first time: all take 2 MB.
-    """
-
-    def __missing__(self, state: int) -> _Row:
-        if state == _FAILED:
-            raise HPACKDecodingError("a string with a character that is none")
-        steps = [_step(state, byte) for byte in range(256)]
-        ended = [_ENDED.setdefault(characters, characters) for _, characters in steps]
-        row = self[state] = array("h", [next_state for next_state, _ in steps]), ended
-        return row
-
-
-def _step(state: int, byte: int) -> tuple[int, bytes]:
-    ended = b""
-    for half in (byte >> 4, byte & 0x0F):
-        state, flags, character = HUFFMAN_TABLE[16 * state + half]
-        if flags & HUFFMAN_FAIL:
-            return _FAILED, b""
-        if flags & HUFFMAN_EMIT_SYMBOL:
-            ended += bytes((character,))
-    return state, ended
-
-
-_ROWS = _Rows()
-_ENDED: dict[bytes, bytes] = {}  # one object for all that are alike
+def _make_room(known: dict[bytes, bytes] | dict[tuple[bytes, bytes], Field]) -> None:
+    if len(known) >= _MAX_KNOWN:
+        known.clear()
