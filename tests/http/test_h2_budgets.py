@@ -7,6 +7,8 @@ from sse_server.http.h2_budgets import (
     MAX_IN_SPAN,
     MAX_QUICK_RESETS,
     MAX_SAVED_WINDOW_UPDATES,
+    MAX_SMALL_DATA,
+    MAX_SMALL_PIECES,
     MAX_WINDOW_UPDATES,
     Budgets,
     Http2Error,
@@ -50,6 +52,35 @@ def test_who_has_read_much_cannot_flood_for_it() -> None:
     budgets.count_window_updates(MAX_SAVED_WINDOW_UPDATES, 10_000_000)
     with pytest.raises(Http2Error):
         budgets.count_window_updates(1, 10_000_000)
+
+
+def test_small_data_comes_back_a_thousand_a_second() -> None:
+    budgets = Budgets()
+    budgets.count_small_data(MAX_SMALL_DATA, 0.0)
+    for second in range(1, 20):
+        budgets.count_small_data(1_000, float(second))
+    with pytest.raises(Http2Error) as caught:
+        budgets.count_small_data(1, 19.0)
+    assert caught.value.kind == "small-data"
+
+
+def test_a_small_piece_is_made_up_for_by_a_larger_one() -> None:
+    budgets = Budgets()
+    sent = 0
+    for _ in range(5_000):  # a small one and a larger one
+        sent += 2
+        budgets.count_small_pieces(1, sent)
+    budgets.count_small_pieces(MAX_SMALL_PIECES - 1, sent + MAX_SMALL_PIECES - 1)
+    with pytest.raises(Http2Error) as caught:
+        budgets.count_small_pieces(1, sent + MAX_SMALL_PIECES)
+    assert caught.value.kind == "small-windows"
+
+
+def test_who_has_read_much_has_no_more_small_pieces() -> None:
+    budgets = Budgets()
+    budgets.count_small_pieces(1, 1_000_000)
+    with pytest.raises(Http2Error):
+        budgets.count_small_pieces(MAX_SMALL_PIECES + 1, 1_000_000 + MAX_SMALL_PIECES)
 
 
 def test_an_error_is_called_by_its_code() -> None:

@@ -35,7 +35,8 @@ MAX_IN_SPAN = {
 }
 """Frames of a kind in ten seconds. DATA: empty ones that do not end a stream. LATE: what comes for
 streams that we have reset; 64 are on their way when a large body is refused. REFUSED: streams over
-the limit; a client does not know it before our SETTINGS have come."""
+the limit; a client does not know it before our SETTINGS have come. Heads among the last two count
+one more for each 256 bytes."""
 MAX_QUICK_RESETS = 200
 """At once: of streams that were open for less than a second, and those that a client makes us
 send, or that are for no open stream."""
