@@ -65,10 +65,16 @@ class Peer:
     Its requests stay open, unless it has `answers`; with `follows` each is answered by events.
     """
 
-    def __init__(self, *, max_streams: int = 256, limits: Http1Options | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        max_streams: int = 256,
+        turn_bytes: int = 16_384,
+        limits: Http1Options | None = None,
+    ) -> None:
         self.carrier = FakeCarrier()
         self.now = 0.0
-        options = Http2Options(max_concurrent_streams=max_streams)
+        options = Http2Options(max_concurrent_streams=max_streams, turn_bytes=turn_bytes)
         self.server = Http2(options, limits or Http1Options(), None, lambda: self.now, self.carrier)
         self.server.begin()
         self.kind = ""

@@ -161,6 +161,16 @@ def test_who_has_small_windows_reads_on(window: int) -> None:
     assert peer.bench.hub.subscribers == 2
 
 
+def test_turns_that_we_make_short_are_nobody_s_fault() -> None:
+    peer = Peer(turn_bytes=10)
+    peer.tell(setting(4, 0) + head(1) + head(3))
+    for stream in list(peer.server.flow.streams.values()):
+        peer.server.respond(stream, Response(200, body=b"x" * 30_000))
+    peer.tell(setting(4, 65_535))
+    assert not peer.server.flow.streams
+    assert not peer.goaways
+
+
 def test_who_reads_events_byte_by_byte_is_ended() -> None:
     peer = followers()
     peer.tell(setting(4, 0) + head(1) + window_update(1, 6))  # the opening

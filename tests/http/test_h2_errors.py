@@ -276,6 +276,28 @@ def test_what_may_come_for_a_stream_that_both_have_ended_is_passed_over(late: by
     assert (peer.goaways, peer.resets, peer.requests) == ([], [], 2)
 
 
+@pytest.mark.parametrize("wrong", [window_update(1, 0), frame(PRIORITY, 0, 1, b"short!")])
+def test_events_end_where_their_stream_does(wrong: bytes) -> None:
+    peer = Peer()
+    peer.follows = True
+    peer.tell(head(1) + head(3))
+    peer.tell(wrong)
+    assert peer.bench.hub.subscribers == 1
+
+
+def test_trailers_are_held_to_the_limits_of_a_head() -> None:
+    peer = Peer()
+    large = b"".join(literal(b"n%d" % number, b"x" * 15_000) for number in range(3))
+    blocks = [large[at : at + 16_000] for at in range(0, len(large), 16_000)]
+    peer.tell(post(1) + head(1, blocks[0], END_STREAM))
+    for block in blocks[1:-1]:
+        peer.tell(frame(CONTINUATION, 0, 1, block))
+    peer.tell(frame(CONTINUATION, END_HEADERS, 1, blocks[-1]))
+    assert peer.statuses[1][-3:] == b"431"
+    peer.tell(post(3) + head(3, literal(b"small", b"trailer")))
+    assert (peer.requests, peer.goaways) == (1, [])
+
+
 BAD = literal(b"Upper", b"x")  # makes a request malformed
 
 

@@ -177,14 +177,26 @@ def test_runs_are_found_where_they_stand() -> None:
     update, more = window_update(0, 1) + window_update(3, 2), window_update(1, 9)
     scanner = new_scanner()
     sent = HEAD + pieces + update + others + ping(b"12345678") + pieces + more + last + update
-    scanner.receive(BEGIN + sent + pieces[:5])
+    scanner.receive(BEGIN + sent + pieces[:9])
     assert [shown(one) for one in scanner.take(10, 0.0)] == [
         SETTINGS_FRAME + HEAD,
         (update + more, {1: (b"abcabc", 12, pieces * 2), 3: (b"d", 1, others)}, {}),
         last,
         (update, {}, {}),
     ]
-    assert scanner.held_bytes == 5
+    assert scanner.held_bytes == 9
+
+
+def test_a_run_ends_where_a_frame_is_not_whole() -> None:
+    whole = frame(DATA, 0, 1, b"abc")
+    scanner = new_scanner()
+    scanner.receive(BEGIN + whole + whole[:-1])
+    assert [shown(one) for one in scanner.take(10, 0.0)] == [
+        SETTINGS_FRAME,
+        (b"", {1: (b"abc", 3, whole)}, {}),
+    ]
+    scanner.receive(whole[-1:])
+    assert [shown(one) for one in scanner.take(10, 0.0)] == [(b"", {1: (b"abc", 3, whole)}, {})]
 
 
 @pytest.mark.parametrize(
