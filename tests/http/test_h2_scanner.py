@@ -187,6 +187,28 @@ def test_runs_are_found_where_they_stand() -> None:
     assert scanner.held_bytes == 9
 
 
+def test_h2_is_given_what_it_need_not_see_apart_in_one_piece() -> None:
+    update = window_update(0, 1)
+    scanner = new_scanner()
+    scanner.receive(BEGIN + update + HEAD + ping(b"12345678") + update + HEAD + update)
+    assert [shown(one) for one in scanner.take(10, 0.0)] == [
+        SETTINGS_FRAME + HEAD * 2,
+        (update * 3, {}, {}),
+    ]
+
+
+def test_a_window_of_a_stream_is_opened_where_it_stands() -> None:
+    one, two = window_update(0, 1), window_update(1, 1)
+    scanner = new_scanner()
+    scanner.receive(BEGIN + one + two + HEAD + one + HEAD + two)
+    assert [shown(one) for one in scanner.take(10, 0.0)] == [
+        SETTINGS_FRAME,
+        (one + two, {}, {}),
+        HEAD * 2,
+        (one + two, {}, {}),
+    ]
+
+
 def test_a_run_ends_where_a_frame_is_not_whole() -> None:
     whole = frame(DATA, 0, 1, b"abc")
     scanner = new_scanner()

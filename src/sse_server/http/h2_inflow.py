@@ -29,13 +29,19 @@ _UPDATE = struct.Struct(">5xLL")
 class Run:
     """Frames of WINDOW_UPDATE and DATA that came together. What order they had says nothing."""
 
-    __slots__ = ("bodies", "faults", "updates")
+    __slots__ = ("bodies", "faults", "is_of_streams", "updates")
 
     def __init__(self) -> None:
         """Empty."""
         self.updates: list[bytes] = []  # frames
+        self.is_of_streams = False  # some of these
         self.bodies: dict[int, Pieces] = {}  # by stream
         self.faults: dict[int, ErrorCodes] = {}  # streams that end by some other frame
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether it has to stand where it came: what opens the connection need not."""
+        return bool(self.is_of_streams or self.bodies or self.faults)
 
     def __bool__(self) -> bool:
         """Whether there is anything."""

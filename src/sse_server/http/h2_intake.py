@@ -99,6 +99,7 @@ class Intake:
                     self._begin_request(event)
                 case DataReceived():
                     self._read_body(event.stream_id, event.data, event.flow_controlled_length)
+                    flush()
                 case TrailersReceived():
                     self._read_trailers(event)
                 case StreamEnded():
@@ -109,8 +110,7 @@ class Intake:
                     if SettingCodes.INITIAL_WINDOW_SIZE in event.changed_settings:
                         opened.update(dict.fromkeys((0, *self._flow.streams)))
                 case _:  # the rest is h2's
-                    continue
-            flush()
+                    pass
 
     def _take_run(self, run: Run, opened: dict[int, None], flush: Callable[[], None]) -> None:
         flow = self._flow

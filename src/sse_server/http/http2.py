@@ -145,8 +145,8 @@ class Http2:
         flow.collect()
         try:
             found = scanner.take(_HEADS_PER_TURN, self._clock())
-            self._flush()
             self._intake.take(found, self._flush)
+            self._flush()
             self._count()
         except Http2Error as error:
             self._fail(error)
