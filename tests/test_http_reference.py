@@ -100,9 +100,8 @@ FIXED = {
     "HTTP/2: frames of WINDOW_UPDATE beside 10 for each of DATA that we send": (
         "http.h2_budgets.MAX_WINDOW_UPDATES"
     ),
-    "HTTP/2: frames of DATA with less than 16 bytes that end no body, at once": (
-        "http.h2_budgets.MAX_SMALL_DATA"
-    ),
+    "HTTP/2: frames of DATA that end no body, at once": "http.h2_budgets.MAX_DATA",
+    "HTTP/2: those of them with less than 16 bytes": "http.h2_budgets.MAX_SMALL_DATA",
     "HTTP/2: pieces of less than 64 bytes that windows make, beside one for each larger": (
         "http.h2_budgets.MAX_SMALL_PIECES"
     ),

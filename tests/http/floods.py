@@ -95,10 +95,11 @@ FLOODS = {
     "enhance-your-calm by a bomb": head(
         0, GET + b"\x40\x01a\x7f\x80\x1e" + b"x" * 3_967 + b"\xbe" * 9_000
     ),
-    "small-data": head(0, POST, 0) + frame(DATA, 0, 1, b"x") * 20_000,
-    "small-data with padding": head(0, POST, 0) + frame(DATA, PADDED, 1, b"\1xx") * 20_000,
+    "small-data": head(0, POST, 0) + frame(DATA, 0, 1, b"x") * 40_000,
+    "small-data with padding": head(0, POST, 0) + frame(DATA, PADDED, 1, b"\1xx") * 40_000,
     "small-data of many bodies": b"".join(head(n, POST, 0) for n in range(100))
-    + b"".join(frame(DATA, 0, 2 * (n % 100) + 1, b"x" * 15) for n in range(20_000)),
+    + b"".join(frame(DATA, 0, 2 * (n % 100) + 1, b"x" * 15) for n in range(40_000)),
+    "small-data that is not small": head(0, POST, 0) + frame(DATA, 0, 1, b"x" * 40) * 100_000,
     "late-frames of large heads": head(0, POST + b"\x00\x05Upper\x01x", 0)
     + blocks(0, coded(60_000)) * 100,
     "refused-streams of large heads": b"".join(map(head, range(256)))

@@ -4,6 +4,7 @@ import pytest
 from h2.errors import ErrorCodes
 
 from sse_server.http.h2_budgets import (
+    MAX_DATA,
     MAX_IN_SPAN,
     MAX_QUICK_RESETS,
     MAX_SAVED_WINDOW_UPDATES,
@@ -56,11 +57,21 @@ def test_who_has_read_much_cannot_flood_for_it() -> None:
 
 def test_small_data_comes_back_a_thousand_a_second() -> None:
     budgets = Budgets()
-    budgets.count_small_data(MAX_SMALL_DATA, 0.0)
+    budgets.count_data(MAX_SMALL_DATA, MAX_SMALL_DATA, 0.0)
     for second in range(1, 20):
-        budgets.count_small_data(1_000, float(second))
+        budgets.count_data(1_000, 1_000, float(second))
     with pytest.raises(Http2Error) as caught:
-        budgets.count_small_data(1, 19.0)
+        budgets.count_data(1, 1, 19.0)
+    assert caught.value.kind == "small-data"
+
+
+def test_data_of_any_size_comes_back_fifty_thousand_a_second() -> None:
+    budgets = Budgets()
+    budgets.count_data(MAX_DATA, 0, 0.0)
+    for second in range(1, 20):
+        budgets.count_data(50_000, 0, float(second))
+    with pytest.raises(Http2Error) as caught:
+        budgets.count_data(1, 0, 19.0)
     assert caught.value.kind == "small-data"
 
 

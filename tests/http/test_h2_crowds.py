@@ -112,7 +112,7 @@ def test_a_batch_that_is_sent_line_by_line_has_no_small_pieces() -> None:
 
 def test_a_body_that_is_sent_a_few_bytes_at_a_time_is_read() -> None:
     peer = Peer()
-    body = frame(DATA, 0, 1, b"four") * 16_000 + frame(DATA, END_STREAM, 1, b"last")
+    body = frame(DATA, 0, 1, b"four") * 24_000 + frame(DATA, END_STREAM, 1, b"last")
     peer.tell(post(1) + body)
     assert (peer.requests, peer.goaways) == (1, [])
 

@@ -92,7 +92,7 @@ def test_what_is_no_flood_goes_on(running: RunningServer, act: Act) -> None:
 
 def test_a_body_in_tiny_pieces_does_not_hold_others_up(running: RunningServer) -> None:
     client = running.client()
-    pieces = b"".join(frame(DATA, 0, 1, b"x") for _ in range(15_000))
+    pieces = b"".join(frame(DATA, 0, 1, b"x") for _ in range(20_000))
     client.send(PREFACE + frame(SETTINGS, 0, 0) + head(0, POST, 0))
     client.send(pieces + frame(DATA, END_STREAM, 1))
     with running.client() as other:

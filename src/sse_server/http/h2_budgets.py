@@ -62,11 +62,15 @@ MAX_SMALL_PIECES = 1_500
 QUICK_SECONDS = 1.0
 SMALL_BYTES = 16
 """DATA of less is small: the smallest event as a line of a batch is longer."""
-MAX_SMALL_DATA = 16_384
-"""At once, the last of each body not counted: 25 ms of ours. A client that writes what it has after
-every few bytes sends hundreds for a request."""
+MAX_SMALL_DATA = 24_576
+"""At once, the last of each body not counted: 15 to 30 ms of ours. A client that writes whenever it
+has a few bytes sends hundreds for a request."""
 SMALL_DATA_PER_SECOND = 1_000.0
 """Are allowed again."""
+MAX_DATA = 49_152
+"""At once, of any size: 30 ms. A batch has 20,000 lines at most."""
+DATA_PER_SECOND = 50_000.0
+"""Are allowed again: as many events as lines cannot be published."""
 
 _SPAN_SECONDS = 10.0
 _NAMES = {
@@ -103,26 +107,18 @@ def too_much(kind: str) -> Http2Error:
 class Budgets:
     """Those of one connection."""
 
-    __slots__ = (
-        "_counts",
-        "_data_frames",
-        "_frames_at_pieces",
-        "_pieces_left",
-        "_resets",
-        "_resets_at",
-        "_small_data",
-        "_small_data_at",
-        "_span_ends",
-        "_updates_left",
-    )  # fmt: skip
+    __slots__ = ("_counts", "_data", "_data_at", "_data_frames", "_frames_at_pieces",
+                 "_pieces_left", "_resets", "_resets_at", "_small_data", "_span_ends",
+                 "_updates_left")  # fmt: skip
 
     def __init__(self) -> None:
         self._counts: dict[int, int] = {}  # in this span; few connections send any of these
         self._span_ends = 0.0
         self._resets = 0.0
         self._resets_at = 0.0
+        self._data = 0.0
         self._small_data = 0.0
-        self._small_data_at = 0.0
+        self._data_at = 0.0
         self._data_frames = 0  # for which WINDOW_UPDATE has been allowed
         self._updates_left = MAX_WINDOW_UPDATES
         self._frames_at_pieces = 0  # of DATA, when they were counted last
@@ -154,16 +150,18 @@ class Budgets:
         if self._resets > MAX_QUICK_RESETS:
             raise too_much("resets")
 
-    def count_small_data(self, number: int, now: float) -> None:
-        """So many frames of DATA had next to nothing, and did not end their stream.
+    def count_data(self, number: int, small: int, now: float) -> None:
+        """So many frames of DATA did not end their stream, and so many of them had next to nothing.
 
         Raises:
             Http2Error: it is over.
         """
-        left = self._small_data - (now - self._small_data_at) * SMALL_DATA_PER_SECOND
-        self._small_data = max(0.0, left) + number
-        self._small_data_at = now
-        if self._small_data > MAX_SMALL_DATA:
+        seconds = now - self._data_at
+        self._data_at = now
+        self._data = max(0.0, self._data - seconds * DATA_PER_SECOND) + number
+        left = self._small_data - seconds * SMALL_DATA_PER_SECOND
+        self._small_data = max(0.0, left) + small
+        if self._small_data > MAX_SMALL_DATA or self._data > MAX_DATA:
             raise too_much("small-data")
 
     def count_window_updates(self, number: int, data_frames: int) -> None:

@@ -228,8 +228,8 @@ class FrameScanner:
             empty += not data_size
             cost += 1
             at = behind
-        if small:
-            self._budgets.count_small_data(small, now)
+        if cost:
+            self._budgets.count_data(cost, small, now)
         if empty:
             self._budgets.count(DATA, now, empty)
         return at, cost + updates // _UPDATE_BYTES_PER_FRAME + 1
