@@ -4,7 +4,7 @@ hpack takes 10 µs for a field, and keeps each for itself. Most fields come word
 clients: here one that has been read is known, however it is spelled, and the tables of all
 connections hold the very same one. What says who a client is comes from no other.
 
-Numbers and Huffman codes that are new are hpack's to read, and so are its errors. Whatever is sent,
+Long numbers are hpack's to read, and errors are its. Whatever is sent,
 both read the same or refuse it (`tests/http/test_h2_decoder.py`).
 """
 
@@ -13,8 +13,9 @@ from __future__ import annotations
 from hpack.exceptions import HPACKDecodingError, InvalidTableIndex, OversizedHeaderListError
 from hpack.exceptions import InvalidTableSizeError as TableSizeError
 from hpack.hpack import decode_integer
-from hpack.huffman_table import decode_huffman
 from hpack.table import HeaderTable
+
+from sse_server.http.h2_huffman import decode_huffman
 
 Field = tuple[bytes, bytes]
 
@@ -27,6 +28,7 @@ _ENTRY_BYTES = 32
 _INDEXED, _INSERTED, _RESIZED, _HUFFMAN = 0x80, 0x40, 0x20, 0x80
 _INDEX_BITS, _INSERTED_NAME_BITS, _NAME_BITS, _SIZE_BITS, _LENGTH_BITS = 7, 6, 4, 5, 7
 _NEVER_INDEXED = 0x10
+_INTEGER_BYTES = 16  # more than a number can have; a block is not copied for each
 
 # As in `fast_head`: when there are too many all are forgotten.
 _known_names: dict[bytes, bytes] = {}
@@ -121,7 +123,7 @@ class _Reader:
             if number < most:
                 self.at = at + 1
                 return number
-        number, size = decode_integer(block[at:], bits)
+        number, size = decode_integer(block[at : at + _INTEGER_BYTES], bits)
         self.at = at + size
         return number
 
