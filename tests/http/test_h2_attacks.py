@@ -7,8 +7,10 @@ import time
 
 import pytest
 
+from sse_server.http.h2_budgets import MAX_SAVED_WINDOW_UPDATES
+from sse_server.http.h2_frames import window_update
 from tests.http.floods import FLOODS
-from tests.http.http2_peer import Peer
+from tests.http.http2_peer import Peer, head
 
 MAX_CPU_SECONDS = 0.2  # 0.05 are meant
 MAX_TURN_SECONDS = 0.1
@@ -43,3 +45,22 @@ def test_an_attack_costs_little_and_no_turn_is_long(name: str) -> None:
     tries = [attack(FLOODS[name]) for _ in range(TRIES)]
     assert min(used for used, _ in tries) < MAX_CPU_SECONDS
     assert min(longest for _, longest in tries) < MAX_TURN_SECONDS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("streams", [1, 200])
+def test_windows_that_are_opened_by_right_cost_little(streams: int) -> None:
+    costs: list[float] = []
+    updates = b"".join(
+        window_update(2 * (number % streams) + 1, 1) for number in range(MAX_SAVED_WINDOW_UPDATES)
+    )
+    for _ in range(TRIES):
+        peer = Peer()
+        peer.tell(b"".join(head(2 * number + 1) for number in range(streams)))
+        peer.server.flow.data_frames = 1_000_000  # have been sent
+        begun = time.thread_time()
+        for at in range(0, len(updates), READ_BYTES):
+            peer.tell(updates[at : at + READ_BYTES])
+        costs.append(time.thread_time() - begun)
+        assert not peer.goaways
+    assert min(costs) < MAX_CPU_SECONDS
