@@ -13,7 +13,7 @@ The rules, which `tests/engines/test_contract.py` holds every engine to:
    handed up before its publisher is answered.
 4. **Batches** are stored all or not at all where the engine can. One that cannot, and a batch that
    was published in parts because subscribers were behind, answer event by event: `PartlyStored` has
-   the receipts of the first, which are stored; of the others it is not known.
+   a receipt for each that is stored; of the others it is not known.
 5. **History.** `history` reads what is kept, in pages, in order, up to a place that the page names.
    Whatever was handed up can be read, and is kept at least as long as the log keeps it. What
    retention has taken is told as lost: never left out without a word.
@@ -56,16 +56,18 @@ class Receipt(NamedTuple):
 
 
 class PartlyStored(Unavailable):
-    """A batch of which the first events are stored, and the others are not known to be."""
+    """A batch of which some events are stored, and the others are not known to be."""
 
-    def __init__(self, message: str, receipts: Sequence[Receipt]) -> None:
-        """`receipts`: of those that are."""
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        receipts: Sequence[Receipt | None],
+        *,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        """`receipts`: of each event in the order given; None: it is not known to be stored."""
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
         self.receipts = receipts
-        self.details = {
-            "stored": len(receipts),
-            "last": receipts[-1].position.decode(),
-        }
 
 
 class Upward(Protocol):
@@ -140,6 +142,7 @@ class Engine(Protocol):
 
         Raises:
             Unavailable: not known to be stored; a retry with the same id is safe.
+            PartlyStored: some of them are; raised by what is awaited alone.
         """
         ...
 
