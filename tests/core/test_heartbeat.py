@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from sse_server.core.lane import Lane
+from sse_server.core.heartbeat import Beating
 from sse_server.http.chunked import chunked
 from sse_server.wire.encoder import id_block
 from sse_server.wire.flow import CloseReason
@@ -18,7 +18,7 @@ def beats(sink: Recorder) -> list[bytes]:
     return [burst for burst in sink.bursts if burst.startswith(b":")]
 
 
-def wheel(bench: Bench) -> list[Lane]:
+def wheel(bench: Bench) -> list[Beating]:
     return [lane for bucket in bench.hub.heartbeats._buckets.values() for lane in bucket]
 
 
