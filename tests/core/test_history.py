@@ -341,3 +341,57 @@ def test_who_was_slow_reads_from_the_engine_what_the_log_let_go() -> None:
     node.run()
     node.answer(page(101, end=101))
     assert (sink.data, sink.gaps) == (["101"], [])
+
+
+# --- engines that hand up what is watched ---------------------------------------------------------
+
+
+def test_what_an_engine_has_read_moves_the_heartbeats_of_quiet_channels_on() -> None:
+    node = Node(watcher=Watched())
+    sink = node.join(b"e-100")
+    node.hub.complete("news", 100)
+    node.run()
+    node.hub.advance(150)
+    node.tick(16)
+    assert sink.bursts[-1] == b":\nid: e-150\n\n"
+    assert node.engine.asked == []
+
+
+def test_what_lies_before_a_channel_is_complete_is_read_from_the_engine() -> None:
+    node = Node(watcher=Watched())
+    sink = node.join(b"e-90")
+    assert node.engine.asked == []  # from where on it is complete is not known yet
+    node.hub.complete("news", 120)
+    node.hub.deliver("news", 121, Event("121"))
+    node.run()
+    assert node.engine.asked[0][0] == Question(("news",), 90, 120)
+    node.answer(page(95, 115, end=120))
+    assert sink.data == ["95", "115", "121"]
+    assert sink.gaps == []
+
+
+def test_a_channel_that_was_not_watched_for_a_while_is_not_known_to_be_complete() -> None:
+    node = Node(watcher=Watched())
+    node.join(b"e-100")
+    node.hub.complete("news", 100)
+    node.hub.deliver("news", 101, Event("101"))
+    node.run()
+    node.subscriber.gone(CloseReason.LOST)
+    assert not node.hub.log.windows
+    node.hub.advance(105)  # one of them was for news, perhaps
+    sink = node.join(b"e-101")
+    node.hub.complete("news", 105)
+    node.run()
+    assert node.engine.asked[0][0] == Question(("news",), 101, 105)
+    node.answer(page(103, end=105))
+    assert sink.data == ["103"]
+
+
+def test_who_waits_when_a_new_epoch_begins_comes_back() -> None:
+    node = Node()
+    sink = node.join(b"e-90")
+    node.hub.begin_anew(b"f", 95)
+    assert sink.ended is CloseReason.GAP
+    assert sink.gaps == []  # it has had nothing that is gone
+    assert node.engine.cancelled == 1
+    assert not any(node.hub.heartbeats._buckets.values())
