@@ -64,6 +64,7 @@ def test_secrets_are_masked() -> None:
     assert Secret().mask("under the mat") == "***"
     mask = SecretInUrl().mask
     assert mask("redis://user:p@s/s?\n#@host:1/0") == "redis://***@host:1/0"
+    assert mask("https://app.example/session?key=k\n?") == "https://app.example/session?***"
     assert mask("memory:") == "memory:"
 
 

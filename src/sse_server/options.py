@@ -55,11 +55,15 @@ class Secret:
 
 
 class SecretInUrl(Secret):
-    """Marks a URL, in which a password is not to be shown."""
+    """Marks a URL, in which a password or a key is not to be shown."""
 
     def mask(self, value: object) -> str:
-        """All but what stands between `://` and the last `@`: a password may have any character."""
-        return sub(r"(?s)(?<=://).*@", "***@", str(value))
+        """All but what stands between `://` and the last `@`, and the query.
+
+        A password may have any character.
+        """
+        without_user = sub(r"(?s)(?<=://).*@", "***@", str(value))
+        return sub(r"(?s)\?.*", "?***", without_user)
 
 
 @dataclass(frozen=True, slots=True)

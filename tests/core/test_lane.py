@@ -94,6 +94,42 @@ def test_what_is_published_in_a_visit_comes_after_it() -> None:
     assert first.data == second.data == ["1", "2", "3"]
 
 
+def test_a_sink_that_raises_costs_nobody_else_anything() -> None:
+    def fail() -> None:
+        raise RuntimeError("this transport is broken")
+
+    bench = Bench()
+    (first, _), (broken, subscriber), (last, _) = [bench.join("news") for _ in range(3)]
+    other, _ = bench.join("other")
+    broken.on_write = fail
+    bench.publish("news", "1")
+    bench.publish("other", "1")
+    with pytest.raises(RuntimeError, match="broken"):
+        bench.hub.pump.run()
+    assert broken.aborted is CloseReason.LOST
+    assert subscriber.group is None
+    bench.publish("news", "2")
+    bench.run()
+    assert first.data == last.data == ["1", "2"]
+    assert other.data == ["1"]
+
+
+def test_a_sink_that_raises_while_it_is_written_to_alone_is_ended() -> None:
+    def fail() -> None:
+        raise RuntimeError("this transport is broken")
+
+    bench = Bench()
+    bench.publish("news", "1")
+    broken, subscriber = bench.join("news", last_id=b"earliest")
+    fine, _ = bench.join("news", last_id=b"earliest")
+    broken.on_write = fail
+    with pytest.raises(RuntimeError, match="broken"):
+        bench.hub.pump.run()
+    bench.run()
+    assert subscriber.group is None
+    assert fine.data == ["1"]
+
+
 def test_who_joins_in_a_visit_gets_only_what_comes_after() -> None:
     bench = Bench()
     first, _ = bench.join("news")

@@ -100,6 +100,11 @@ class Bundle:
         for member in self.members.copy():
             member.step_out()
 
+    def break_off(self) -> None:
+        """The sink has raised, which none should."""
+        for member in self.members.copy():
+            member.break_off()
+
     def absorb(self, other: Bundle, told: int) -> None:
         """Take in the members of another one of the same connection that has all there is, too.
 

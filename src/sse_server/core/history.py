@@ -116,9 +116,8 @@ class Inquiry:
         subscriber, group = self.subscriber, self.subscriber.group
         if group is None or subscriber.inquiry is not self:
             return 0
-        subscriber.wrote_at = pump.now
         group.hub.heartbeats.sent += 1
-        subscriber.write(group.heartbeat(subscriber.place, moved=False))
+        subscriber.send(group.heartbeat(subscriber.place, moved=False), pump.now)
         return 1
 
 
@@ -218,8 +217,7 @@ def _give(subscriber: Subscriber, pump: Pump, group: Group) -> int:
     pump.bursts += 1
     pump.frames += told.frames
     pump.bytes += len(data)
-    subscriber.wrote_at = pump.now
-    subscriber.write(data)
+    subscriber.send(data, pump.now)
     if told.closes:
         subscriber.close(CloseReason.GAP)
     else:

@@ -145,15 +145,25 @@ class Lane:
         return 1 + cost
 
     def _write(self, data: bytes, place: int, now: float) -> None:
-        """Send the same to every member, each of which may leave from inside any write."""
+        """Send the same to every member, each of which may leave from inside any write.
+
+        No write raises; if one does, its member is ended, and the others have their burst.
+        """
         self.wrote_at = now
         self.place = place
         self.visiting = True
+        fault: Exception | None = None
         for member in self.members.copy():
             if member.lane is self:
                 member.place = place
-                member.write(data)
+                try:
+                    member.write(data)
+                except Exception as error:  # noqa: BLE001 (whatever it is)
+                    fault = error
+                    member.break_off()
         self.visiting = False
+        if fault is not None:
+            self.group.hub.pump.fault = fault
 
     def _beat(self, pump: Pump) -> int:
         """Nothing to read: go with the log, and say that the stream lives when it is time to."""

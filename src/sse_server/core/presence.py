@@ -1,6 +1,8 @@
 """Presence: the number of a channel's clients, as one event on a channel beside it."""
 
-from sse_server.core.window import ChannelOptions
+from collections.abc import Iterable
+
+from sse_server.core.window import ChannelOptions, Window
 
 SUFFIX = "/presence"
 
@@ -11,6 +13,13 @@ PRESENCE_OPTIONS = ChannelOptions(max_frames=1, ephemeral=True)
 def presence_channel(channel: str) -> str:
     """Where the presence of `channel` is told."""
     return channel + SUFFIX
+
+
+def asked_for(windows: Iterable[Window]) -> list[str]:
+    """The names of some windows, without those that come along with another."""
+    names = {window.name: window for window in windows}
+    implied = {presence_channel(name) for name, one in names.items() if one.options.presence}
+    return sorted(names.keys() - implied)
 
 
 class Presence:

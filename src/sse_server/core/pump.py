@@ -44,6 +44,7 @@ class Pump:
         "bytes",
         "conflated",
         "dry_at",
+        "fault",
         "frames",
         "gaps",
         "latency",
@@ -72,6 +73,7 @@ class Pump:
         self.bursts = 0  # writes to members
         self.frames = 0  # deliveries: frames times streams
         self.bytes = 0
+        self.fault: Exception | None = None  # of a sink, in the run that goes on
         self.gaps = 0  # gaps told
         self.lost = 0  # frames that the gaps told of, where known
         self.skipped = 0  # frames left out for who lagged; among those that gaps told of
@@ -107,14 +109,27 @@ class Pump:
             self._wake()
 
     def run(self) -> None:
-        """Serve turns until the queue is empty or the loop is due, then ask to be called again."""
+        """Serve turns until the queue is empty or the loop is due, then ask to be called again.
+
+        Raises:
+            Exception: what a sink or a turn has raised, which none should; the others were served.
+        """
         self._scheduled = False
         self.now = self._clock()
         queue = self._queue
         left = self._writes_per_run
-        while queue and left > 0:
-            left -= queue.popleft().run(self)
-        if not queue:
+        try:
+            while queue and left > 0:
+                left -= queue.popleft().run(self)
+        finally:
+            self._rest()
+        if self.fault is not None:
+            fault, self.fault = self.fault, None
+            raise fault
+
+    def _rest(self) -> None:
+        """Be called again, if anybody waits for a turn."""
+        if not self._queue:
             self._run_dry()
         elif not self._scheduled:
             self._scheduled = True

@@ -16,11 +16,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sse_server.core import history
+from sse_server.core.alone import needs_own_reading, read_alone
 from sse_server.core.gap import ToldGap
-from sse_server.core.lag import pending, read_lagging
-from sse_server.core.policy import AfterGap, LagPolicy, Policy, strictest
-from sse_server.core.presence import presence_channel
-from sse_server.core.reading import UNKNOWN_COUNT, losers, read, read_lossy
+from sse_server.core.lag import pending
+from sse_server.core.policy import LagPolicy, Policy, strictest
+from sse_server.core.presence import asked_for
+from sse_server.core.reading import UNKNOWN_COUNT
 from sse_server.wire.flow import NOTHING, CloseReason
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from sse_server.core.lane import Lane
     from sse_server.core.log import Log
     from sse_server.core.pump import Pump
-    from sse_server.core.reading import Reading
     from sse_server.core.start import Beginning
     from sse_server.core.window import Window
     from sse_server.wire.flow import Sent, Sink
@@ -100,9 +100,7 @@ class Subscriber:
     @property
     def chosen(self) -> list[str]:
         """The channels it asked for, by name: without the presence channels that come with them."""
-        with_presence = [c for c in self.channels if c.window.options.presence]
-        implied = {presence_channel(channel.window.name) for channel in with_presence}
-        return sorted(name for name in self.followed if name not in implied)
+        return asked_for(channel.window for channel in self.channels)
 
     @property
     def policy(self) -> Policy:
@@ -149,6 +147,20 @@ class Subscriber:
             self.sink.abort(reason)
         else:
             self.sink.end(reason, last)
+
+    def send(self, data: bytes, now: float) -> None:
+        """Write to it alone."""
+        self.wrote_at = now
+        try:
+            self.write(data)
+        except Exception:
+            self.break_off()
+            raise
+
+    def break_off(self) -> None:
+        """Its sink has raised, which none should: nobody knows what its client has."""
+        self.gone(CloseReason.LOST)
+        self.sink.abort(CloseReason.LOST)
 
     def finish(self, farewell: bytes) -> None:
         """End the stream with `farewell`, framed already, as soon as it has everything."""
@@ -211,12 +223,11 @@ class Subscriber:
             self._stand(group, pump.log.newest, told=0)
             return 1
         self.place = burst.place
-        self.wrote_at = pump.now
         if self.start is not None and burst.place >= self.start.until:
             self.start = None
         pump.count(burst, 1, 1)
         self.sent = (self.sent[0] + burst.frames, self.sent[1] + len(burst.data))
-        self.write(burst.data)
+        self.send(burst.data, pump.now)
         if burst.closes:
             self.close(CloseReason.GAP)
         elif self.group is group and not (self.paused or self.queued or self.lane):
@@ -235,8 +246,7 @@ class Subscriber:
             self.start = None  # what follows is the same for all who stand here
         pump.gaps += 1
         pump.told_gaps.append(ToldGap(group.windows, start.reason, None, 1))
-        self.wrote_at = pump.now
-        self.write(group.framing([gap]))
+        self.send(group.framing([gap]), pump.now)
         if start.closes:
             self.close(CloseReason.GAP)
         else:
@@ -244,8 +254,8 @@ class Subscriber:
 
     def _read(self, log: Log, group: Group) -> Burst | None:
         """Read on from its place: what its group shares where it can, else by itself."""
-        if self._needs_own_reading():
-            burst = self._read_alone(log, group)
+        if needs_own_reading(self):
+            burst = read_alone(self, log, group)
             if burst is not None:
                 self.seen = burst.seen
             return burst
@@ -255,34 +265,6 @@ class Subscriber:
             if self.beside and burst.seen != UNKNOWN_COUNT:
                 self.seen += self._seen_beside()
         return burst
-
-    def _needs_own_reading(self) -> bool:
-        """Whether what it is to be sent next differs from what its group is."""
-        place = self.place
-        if self.start is not None or losers(self.windows, place) or self.lags:
-            return True
-        return any(channel.window.newest > place for channel in self.beside)
-
-    def _read_alone(self, log: Log, group: Group) -> Burst | None:
-        windows, place = self.windows, self.place
-        beyond = (windows, place, log.newest, log.options.max_burst_bytes)
-        affected = losers(windows, place, self.start.forgiven if self.start else None)
-        reading: Reading | None = None
-        if affected or self.slow:  # rarely: a policy takes longer than reading
-            policy, seen, positions = self.policy, self.seen, log.positions
-            goes_on = not affected or policy.after_gap is AfterGap.EARLIEST
-            if goes_on and self.lags:
-                reading = read_lagging(
-                    *beyond, policy=policy, seen=seen, affected=affected, positions=positions
-                )
-            elif affected:
-                after_gap = policy.after_gap
-                reading = read_lossy(
-                    *beyond, after_gap=after_gap, seen=seen, affected=affected, positions=positions
-                )
-        if reading is None:
-            reading = read(*beyond)
-        return None if reading is None else log.burst(reading, group.framing)
 
     def _stand(self, group: Group, place: int, told: int) -> None:
         """It has everything up to `place`, the newest of all; the last id it was sent is `told`."""

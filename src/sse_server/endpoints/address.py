@@ -7,6 +7,7 @@ Names are compared as the bytes that remain.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from sse_server.errors import InvalidRequest, quoted
 from sse_server.http.request import Request, percent_decode
@@ -29,6 +30,7 @@ def channel_name(raw: bytes) -> str:
     return check_channel(raw.decode(errors="backslashreplace"))
 
 
+@lru_cache(maxsize=1024)  # publishers and reconnecting clients come to the same addresses
 def channel_in_path(path: bytes, prefix: bytes, suffix: bytes = b"") -> str:
     """The channel between `prefix` and `suffix`, with which the raw `path` begins and ends.
 
