@@ -513,3 +513,26 @@ class Told:
         assert (channel, duplicate) == ("news", False)
         assert size > 0
         self.told.append(position)
+
+
+def test_a_batch_that_was_stored_in_part_may_be_published_again() -> None:
+    async def main() -> None:
+        node = Node()
+        node.engine = engine = FailingEngine(float)
+        engine.room, engine.is_atomic = 300, False
+        node.gate = GatedEngine(engine, node.hub)
+        await node.start()
+        sink = node.follow("news")
+        batch = [Publication("news", Event(str(n), id=f"id-{n}")) for n in range(600)]
+        with pytest.raises(PartlyStored) as caught:
+            await answer(node.gate.publish(batch))
+        engine.room = 1_000
+        receipts = await answer(node.gate.publish(batch))
+        assert [receipt.duplicate for receipt in receipts] == [True] * 300 + [False] * 300
+        assert [one.position for one in caught.value.receipts if one is not None] == [
+            receipt.position for receipt in receipts[:300]
+        ]
+        await settle()
+        assert sink.data == [str(number) for number in range(600)]
+
+    run(main())

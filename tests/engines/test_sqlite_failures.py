@@ -140,3 +140,25 @@ def taken(running: RunningServer) -> int:
     """Publishers who wait for the writer."""
     engine = engine_of(running)
     return running.call(lambda: len(engine._writing) + len(engine._waiting))
+
+
+def test_whatever_goes_wrong_with_a_group_its_publishers_are_answered(tmp_path: Path) -> None:
+    with served(tmp_path / "events.db") as running, pytest.MonkeyPatch.context() as patches:
+        with going_on(running, "events cannot be stored: a bug of ours") as stream:
+            patches.setattr(engine_of(running)._writer, "_insert", raises)
+            patches.setattr(engine_of(running)._writer, "_probe", raises)
+        patches.undo()
+        stores_again(running, stream)
+
+
+def test_what_goes_wrong_with_retention_stops_no_publisher(tmp_path: Path) -> None:
+    with served(tmp_path / "events.db") as running, pytest.MonkeyPatch.context() as patches:
+        engine = engine_of(running)
+        patches.setattr(engine._writer._retention, "_step", raises)
+        wait_until(lambda: engine.counters.trim_failures > 0, "it goes wrong")
+        assert publish(running)[0] == 200
+        assert look(running, "/readyz")[0] == 200
+
+
+def raises(*_args: object) -> None:
+    raise RuntimeError("a bug of ours")
