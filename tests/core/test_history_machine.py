@@ -116,6 +116,7 @@ class DeepMachine(HubMachine):
         super().take_in(channel, offset, data)
 
     def lacks(self, stream: Stream) -> bool:
+        # Of a channel that nobody follows any more a selective log knows nothing: it lacks all.
         assert stream.subscriber is not None
         start = stream.subscriber.start
         lost = [self.hub.log.lost(name) for name in followed(stream.channels)]
