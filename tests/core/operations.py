@@ -102,6 +102,7 @@ class Operations(Invariants):
         if stream is not None and stream.is_open and stream.paused:
             assert stream.subscriber is not None
             stream.paused = False
+            stream.silent_since = self.now  # it was taking what had been written
             stream.subscriber.resume()
 
     def _finish(self, stream: Stream | None) -> None:

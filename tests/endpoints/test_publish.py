@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sse_server.endpoints.publish import MAX_BATCH, MAX_RECEIPTS, PublishEndpoint
+from sse_server.endpoints.publish import MAX_BATCH, PublishEndpoint
 from sse_server.endpoints.router import Router
-from sse_server.engines.base import PartlyStored, Publication, Receipt
+from sse_server.engines.base import MAX_RECEIPTS, PartlyStored, Publication, Receipt
 from sse_server.http.request import Headers
 from sse_server.http.response import Response
 from sse_server.wire.event import Event, Priority

@@ -27,7 +27,7 @@ from sse_server.endpoints.envelope import parse_json, priority_named, publicatio
 from sse_server.endpoints.media_type import body_type, refuse_encoded_body
 from sse_server.endpoints.rights import check_publish
 from sse_server.endpoints.router import Router
-from sse_server.engines.base import PartlyStored, Publication, Receipt
+from sse_server.engines.base import Publication, Receipt, told_of
 from sse_server.errors import LimitExceeded, RequestError, UnsupportedMediaType
 from sse_server.http.request import Request
 from sse_server.http.response import Answer, Response, json_response
@@ -40,8 +40,6 @@ MAX_BATCH = 10_000
 """Events in one request: about 50 ms of work, which is as long as others should wait for it."""
 MAX_LINES = 2 * MAX_BATCH
 """Blank ones too: a body of nothing else is work as well."""
-MAX_RECEIPTS = 1_000
-"""Above, an answer counts instead of listing: 1,000 receipts are 50 KB already."""
 
 _PREFIX = b"/events/"
 _PARAMETERS = frozenset((b"event", b"id", b"retry", b"priority", b"key"))
@@ -171,34 +169,8 @@ async def _one_later(channel: str, receipts: Awaitable[list[Receipt]]) -> Answer
 
 
 def _batch_answer(receipts: list[Receipt]) -> Response:
-    return json_response(200, _batch(receipts))
+    return json_response(200, told_of(receipts))
 
 
 async def _batch_later(receipts: Awaitable[list[Receipt]]) -> Answer:
-    try:
-        return _batch_answer(await receipts)
-    except PartlyStored as error:
-        found = error.receipts
-        stored = found.index(None) if None in found else len(found)
-        error.details = {"stored": stored, **_batch(found)}
-        raise
-
-
-def _batch(receipts: Sequence[Receipt | None]) -> dict[str, object]:
-    """What is told of a batch; None: an event that is not known to be stored."""
-    known = [receipt for receipt in receipts if receipt is not None]
-    new = [receipt.position for receipt in known if not receipt.duplicate]
-    answer: dict[str, object] = {
-        "published": len(new),
-        "duplicates": len(known) - len(new),
-        "first": new[0].decode() if new else None,
-        "last": new[-1].decode() if new else None,
-    }
-    if len(receipts) <= MAX_RECEIPTS:
-        answer["events"] = [
-            {"error": PartlyStored.code}
-            if receipt is None
-            else {"id": receipt.position.decode(), "duplicate": receipt.duplicate}
-            for receipt in receipts
-        ]
-    return answer
+    return _batch_answer(await receipts)

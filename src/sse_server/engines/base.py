@@ -40,6 +40,9 @@ from sse_server.errors import Unavailable
 from sse_server.wire.event import Event
 from sse_server.wire.position import Positions
 
+MAX_RECEIPTS = 1_000
+"""Of a larger batch the answer counts instead of listing: 1,000 receipts are 50 KB already."""
+
 
 class Publication(NamedTuple):
     """One event on its way to one channel, both checked."""
@@ -68,6 +71,28 @@ class PartlyStored(Unavailable):
         """`receipts`: of each event in the order given; None: it is not known to be stored."""
         super().__init__(message, retry_after_seconds=retry_after_seconds)
         self.receipts = receipts
+        stored = receipts.index(None) if None in receipts else len(receipts)
+        self.details = {"stored": stored, **told_of(receipts)}
+
+
+def told_of(receipts: Sequence[Receipt | None]) -> dict[str, object]:
+    """What a publisher is told of a batch; None: an event that is not known to be stored."""
+    known = [receipt for receipt in receipts if receipt is not None]
+    new = [receipt.position for receipt in known if not receipt.duplicate]
+    answer: dict[str, object] = {
+        "published": len(new),
+        "duplicates": len(known) - len(new),
+        "first": new[0].decode() if new else None,
+        "last": new[-1].decode() if new else None,
+    }
+    if len(receipts) <= MAX_RECEIPTS:
+        answer["events"] = [
+            {"error": Unavailable.code}
+            if receipt is None
+            else {"id": receipt.position.decode(), "duplicate": receipt.duplicate}
+            for receipt in receipts
+        ]
+    return answer
 
 
 class Upward(Protocol):
