@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 
+import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.exceptions import InvalidSettingsValueError
 from h2.settings import SettingCodes, Settings
-from hpack import Decoder, Encoder
+from h2.stream import H2Stream
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sse_server.http.h2_lean import METHODS, LeanSettings, lean_decoder, own_settings
+from sse_server.http import h2_lean
+from sse_server.http.h2_lean import METHODS, NOTHING, LeanSettings, own_settings
 from sse_server.http.h2_mended import MendedConnection
+from sse_server.http.h2_mended_stream import CONFIG, MendedStream
 
 CODES = st.sampled_from(list(SettingCodes))
 VALUES = st.integers(0, 2**32 - 1) | st.sampled_from([0, 1, 4_096, 16_384, 65_535])
@@ -66,34 +69,57 @@ def test_own_settings_are_one_object_and_those_of_h2() -> None:
     assert own.acknowledge() == {}
 
 
-NAMES = st.text("abc-", min_size=1, max_size=12)
-FIELDS = st.lists(st.tuples(NAMES, st.text("xyz0", max_size=300)), max_size=12)
+def test_clients_that_say_the_same_share_their_settings() -> None:
+    first, second = LeanSettings({}, client=True).copy(), LeanSettings({}, client=True).copy()
+    for settings in (first, second):
+        settings[SettingCodes.INITIAL_WINDOW_SIZE] = 1_234
+        settings.acknowledge()
+    assert first.shared() is second.shared()
+    changed = first.shared().copy()
+    changed[SettingCodes.INITIAL_WINDOW_SIZE] = 5_678
+    changed.acknowledge()
+    assert first.shared().initial_window_size == 1_234
+    assert changed.shared().initial_window_size == 5_678
 
 
-@given(blocks=st.lists(st.tuples(FIELDS, st.none() | st.integers(0, 4_096)), max_size=8))
-def test_a_decoder_reads_what_hpack_s_reads(
-    blocks: list[tuple[list[tuple[str, str]], int | None]],
-) -> None:
-    encoder, lean, plain = Encoder(), lean_decoder(1 << 20), Decoder(1 << 20)
-    for fields, size in blocks:
-        if size is not None:
-            encoder.header_table_size = size
-        block = encoder.encode(fields)
-        assert lean.decode(block, raw=True) == plain.decode(block, raw=True)
-        assert list(lean.header_table.dynamic_entries) == list(plain.header_table.dynamic_entries)
+def test_shared_settings_are_bounded() -> None:
+    for number in range(1_000):
+        settings = LeanSettings({SettingCodes.INITIAL_WINDOW_SIZE: number}, client=True)
+        assert settings.shared().initial_window_size == number
+    assert len(h2_lean._shared) <= h2_lean._MAX_SHARED
+
+
+def test_nothing_stays_empty() -> None:
+    with pytest.raises(AssertionError):
+        NOTHING["key"] = "value"
+    assert not NOTHING
 
 
 def test_a_connection_has_all_that_one_of_h2_has() -> None:
     """So that a new version of h2 that has more is noticed."""
     mended = MendedConnection(max_streams=256, max_head_bytes=32_768, window_bytes=1 << 20)
     plain = H2Connection(H2Configuration(client_side=False))
-    own = {"max_streams", "refuses", "_window_bytes", "caused", "late", "refused"}
-    assert vars(mended).keys() - own == vars(plain).keys() - {"_frame_dispatch_table"}
+    missing = [
+        name for name in vars(plain) if name != "incoming_buffer" and not hasattr(mended, name)
+    ]
+    assert not missing
     for name in ("highest_inbound_stream_id", "max_outbound_frame_size", "max_inbound_frame_size",
                  "outbound_flow_control_window", "_header_frames", "_data_to_send"):  # fmt: skip
-        assert vars(mended)[name] == vars(plain)[name]
+        assert getattr(mended, name) == getattr(plain, name)
+    assert mended.state_machine.state == plain.state_machine.state
     assert dict(mended.remote_settings) == dict(plain.remote_settings)
     assert mended.decoder.max_allowed_table_size == plain.decoder.max_allowed_table_size
     for kind, method in plain._frame_dispatch_table.items():
         assert mended._frame_dispatch_table[kind].__name__ == method.__name__
     assert METHODS.keys() == plain._frame_dispatch_table.keys()
+
+
+def test_a_stream_has_all_that_one_of_h2_has() -> None:
+    """So that a new version of h2 that has more is noticed."""
+    mended = MendedStream(1, 1_000, 2_000)
+    plain = H2Stream(1, CONFIG, 1_000, 2_000)
+    for other in (plain, plain.state_machine):
+        for name, value in vars(other).items():
+            if name not in {"state_machine", "_inbound_window_manager"}:
+                assert getattr(mended, name) == value, name
+    assert vars(mended._inbound_window_manager) == vars(plain._inbound_window_manager)

@@ -5,7 +5,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,9 +18,8 @@ from sse_server.net.tls import TlsOptions
 from sse_server.wire.parser import EventStreamParser
 from tests.conftest import find_free_port, require_command
 from tests.peers.conftest import NodeRun
+from tests.peers.programs import accepts, run, running
 from tests.running_server import RunningServer, run_server, wait_until
-
-RUN_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +59,7 @@ Begin = Callable[..., Path]
 def begin(tmp_path: Path) -> Iterator[Begin]:
     """Starts a program that goes on until the test ends; returns the file with what it prints."""
     with ExitStack() as ends:
-
-        def start(*command: str) -> Path:
-            output = tmp_path / f"output-{time.monotonic_ns()}"
-            with output.open("wb") as stream:
-                process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
-            ends.callback(process.wait)
-            ends.callback(process.kill)
-            return output
-
-        yield start
-
-
-def run(*command: str) -> str:
-    """Run a program to its end; what it printed."""
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=RUN_TIMEOUT_SECONDS, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+        yield lambda *command: ends.enter_context(running(tmp_path, *command))
 
 
 def wait_for_streams(address: Address, count: int) -> None:
@@ -280,11 +260,6 @@ def address_of_caddy(tmp_path: Path, begin: Begin) -> Iterator[tuple[RunningServ
         log = begin(*own, caddy, "run", "--config", str(file), "--adapter", "caddyfile")
         wait_until(lambda: accepts(port), f"Caddy listens: {log.read_text()}")
         yield running, f"http://127.0.0.1:{port}"
-
-
-def accepts(port: int) -> bool:
-    with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_caddy_passes_on_by_one_connection(

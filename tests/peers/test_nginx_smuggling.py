@@ -6,9 +6,7 @@ server would answer a request that nginx has not sent, and the next client would
 
 import contextlib
 import socket
-import subprocess
 from collections.abc import Awaitable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,17 +14,13 @@ import pytest
 from sse_server import ServerOptions
 from sse_server.http.request import Request
 from sse_server.http.response import Answer
-from tests.conftest import find_free_port, require_command
+from tests.conftest import find_free_port
 from tests.net.test_framing import GOOD, REFUSED, UNAMBIGUOUS
-from tests.running_server import LOOPS, Client, RunningServer, run_server, wait_until
+from tests.peers.programs import running_nginx
+from tests.running_server import LOOPS, Client, RunningServer, run_server
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
-CONFIGURATION = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors;
-events {{ worker_connections 256; }}
-http {{
-    access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};
-    fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+SERVERS = """
     upstream server {{ server 127.0.0.1:{upstream}; keepalive 1; }}
     server {{
         listen 127.0.0.1:{port};
@@ -38,7 +32,6 @@ http {{
             proxy_next_upstream off;
         }}
     }}
-}}
 """
 
 
@@ -64,35 +57,14 @@ class Proxied:
 def proxied(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxied]:
-    nginx = require_command("nginx", package="nginx")
     loop, buffering = request.param
     folder: Path = tmp_path_factory.mktemp("nginx")
     port = find_free_port()
     options = ServerOptions(bind=("127.0.0.1:0",), drain_seconds=0.2, allow_anonymous=True)
-    with run_server(loop, options) as running, ExitStack() as stack:
-        configuration = folder / "nginx.conf"
-        configuration.write_text(
-            CONFIGURATION.format(
-                folder=folder, port=port, upstream=running.port, buffering=buffering
-            )
-        )
-        process = subprocess.Popen(
-            [nginx, "-c", str(configuration), "-p", str(folder), "-e", str(folder / "errors")],
-            stderr=subprocess.DEVNULL,
-        )
-        stack.callback(process.wait)
-        stack.callback(process.terminate)
-        proxied = Proxied(running, port)
-        wait_until(lambda: _listens(proxied), "nginx listens")
-        yield proxied
-
-
-def _listens(proxied: Proxied) -> bool:
-    try:
-        with proxied.client():
-            return True
-    except ConnectionRefusedError:
-        return False
+    with run_server(loop, options) as running:
+        servers = SERVERS.format(port=port, upstream=running.port, buffering=buffering)
+        with running_nginx(folder, port, servers):
+            yield Proxied(running, port)
 
 
 @pytest.mark.parametrize("case", [*REFUSED, *UNAMBIGUOUS])

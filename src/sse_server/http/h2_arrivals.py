@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 
 from sse_server.errors import LimitExceeded
+from sse_server.http.h2_lean import NOTHING
 from sse_server.http.h2_request import StreamError, check_limits, read_fields, with_body
 
 if TYPE_CHECKING:
@@ -39,10 +40,9 @@ class Arrivals:
         So it is held to what one connection of HTTP/1.1 may make us hold.
         """
         self._limits = limits
-        self._arriving: dict[int, Arriving] = {}
-        # Nobody has taken them yet. No deque: an empty one takes 760 bytes.
-        self._whole: list[tuple[Http2Stream, Request]] = []
-        self._sizes: dict[int, int] = {}  # of bodies, until they are answered
+        self._arriving: dict[int, Arriving] = NOTHING
+        self._whole: tuple[tuple[Http2Stream, Request], ...] = ()  # nobody has taken them yet
+        self._sizes: dict[int, int] = NOTHING  # of bodies, until they are answered
         self.bytes = 0  # of all of them
 
     @property
@@ -78,8 +78,10 @@ class Arrivals:
         if (head.length or 0) > self._limits.max_body_bytes:
             raise LimitExceeded(limit="body", allowed=self._limits.max_body_bytes)
         if ended:
-            self._whole.append((stream, head.request))
+            self._whole += ((stream, head.request),)
             return False
+        if self._arriving is NOTHING:
+            self._arriving, self._sizes = {}, {}
         self._arriving[stream.h2.stream_id] = Arriving(stream, head, bytearray(), now)
         return head.expects_continue
 
@@ -119,12 +121,13 @@ class Arrivals:
             request = arriving.head.request
             if arriving.body:
                 request = with_body(request, bytes(arriving.body))
-            self._whole.append((arriving.stream, request))
+            self._whole += ((arriving.stream, request),)
 
     def next(self) -> tuple[Http2Stream, Request] | None:
         """The next one that is whole and whose stream is still open; None: there is none."""
         while self._whole:
-            stream, request = self._whole.pop(0)
+            (stream, request), *_ = self._whole
+            self._whole = self._whole[1:]
             if stream.is_open:
                 return stream, request
         return None
@@ -133,10 +136,11 @@ class Arrivals:
         """It is answered, or nobody waits for an answer any more. Again is harmless."""
         self._arriving.pop(stream_id, None)
         self.bytes -= self._sizes.pop(stream_id, 0)
+        if not (self._arriving or self._sizes):
+            self._arriving = self._sizes = NOTHING
 
     def clear(self) -> None:
         """Nothing will be answered any more."""
-        self._arriving.clear()
-        self._whole.clear()
-        self._sizes.clear()
+        self._arriving = self._sizes = NOTHING
+        self._whole = ()
         self.bytes = 0

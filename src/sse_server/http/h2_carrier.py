@@ -19,8 +19,7 @@ class Carrier(Protocol):
         """The transport's own."""
         ...
 
-    @property
-    def unsent(self) -> Callable[[], int]:
+    def unsent(self) -> int:
         """Bytes that the transport holds back."""
         ...
 

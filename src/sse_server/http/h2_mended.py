@@ -3,7 +3,8 @@
 h2 owns what comes in (the handshake, HPACK, stream states, settings, resets) and the control frames
 that answer it. What is different here:
 
-- What takes much memory in each connection is lean (`h2_lean`).
+- What takes much memory in each connection is lean (`h2_lean`, `h2_decoder`), shared, or made when
+  it is needed; a stream is one object (`h2_mended_stream`).
 - Open streams are counted, not searched for; closed ones are forgotten at once.
 - A stream over the limit is refused, and the connection goes on (RFC 9113 section 5.1.2).
 - A header block that cannot be decoded is a COMPRESSION_ERROR (section 4.3).
@@ -21,49 +22,48 @@ that answer it. What is different here:
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from h2.config import H2Configuration
 from h2.connection import (
     AllowedStreamIDs,
     ConnectionInputs,
+    ConnectionState,
     H2Connection,
     H2ConnectionStateMachine,
     _decode_headers,
 )
 from h2.errors import ErrorCodes
-from h2.events import RequestReceived, StreamEnded, StreamReset, TrailersReceived
 from h2.exceptions import ProtocolError, StreamIDTooLowError
 from h2.frame_buffer import FrameBuffer
 from h2.settings import SettingCodes
-from h2.stream import H2Stream, StreamClosedBy, StreamInputs
-from h2.utilities import SizeLimitDict
+from h2.stream import StreamClosedBy, StreamInputs
 from h2.windows import WindowManager
 from hpack.exceptions import HPACKError
 from hyperframe.frame import RstStreamFrame
 
+from sse_server.http.h2_decoder import FieldDecoder
 from sse_server.http.h2_frames import MAX_FRAME_BYTES, headers_frames, settings, window_update
-from sse_server.http.h2_lean import Handlers, LeanSettings, NoEncoder, lean_decoder, own_settings
+from sse_server.http.h2_lean import (
+    CLIENTS_DEFAULTS,
+    NOTHING,
+    Handlers,
+    LeanSettings,
+    NoEncoder,
+    own_settings,
+)
+from sse_server.http.h2_mended_stream import CONFIG, MendedStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from h2._typing import Buffer
     from h2.events import Event
     from h2.exceptions import StreamClosedError
-    from hpack.struct import Header
-    from hyperframe.frame import DataFrame, Frame, HeadersFrame
+    from h2.stream import H2Stream
+    from hyperframe.frame import DataFrame, Frame, HeadersFrame, SettingsFrame
 
 _DEFAULT_WINDOW_BYTES = 65_535
 # RFC 7541 section 4.2: a block begins with two at most. hpack takes the 144,000 that one has room
 # for, in 50 ms.
 _TOO_MANY_SIZE_UPDATES = re.compile(rb"(?:[\x20-\x3e]|\x3f[\x80-\xff]*[\x00-\x7f]){3}")
-_NO_ENCODER = NoEncoder()
-_CONFIG = H2Configuration(
-    client_side=False,
-    header_encoding=None,
-    validate_inbound_headers=False,  # http.h2_request does
-    normalize_inbound_headers=False,
-)
 
 
 def _compression_error(message: str) -> ProtocolError:
@@ -72,106 +72,64 @@ def _compression_error(message: str) -> ProtocolError:
     return error
 
 
-class Spender(Protocol):
-    """A bundle, as far as windows are concerned."""
+class MendedConnection(H2Connection, H2ConnectionStateMachine):
+    """The server's side of a connection. It is its own state machine."""
 
-    total: int
-    """Bytes sent to each of its streams, ever."""
-    floor: int
-    """No limit of a stream is lower."""
-
-
-class MendedStream(H2Stream):
-    """A stream whose outbound window may be spent by a bundle."""
-
-    bundle: Spender | None = None
-    limit: int
-
-    @property
-    def outbound_flow_control_window(self) -> int:
-        """Bytes that it may be sent now; negative after the peer has shrunk its windows."""
-        return self.limit if self.bundle is None else self.limit - self.bundle.total
-
-    @outbound_flow_control_window.setter
-    def outbound_flow_control_window(self, window: int) -> None:
-        bundle = self.bundle
-        if bundle is None:
-            self.limit = window
-        else:
-            self.limit = window + bundle.total
-            bundle.floor = min(bundle.floor, self.limit)
-
-    def receive_headers(
-        self,
-        headers: Iterable[Header],
-        end_stream: bool,  # noqa: FBT001 (h2's signature)
-        header_encoding: bool | str | None,  # noqa: ARG002, FBT001
-    ) -> tuple[list[Frame], list[Event]]:
-        """Take the head of a request, or its trailers."""
-        events = self.state_machine.process_input(StreamInputs.RECV_HEADERS)
-        event = events[0]
-        assert isinstance(event, (RequestReceived, TrailersReceived))
-        if end_stream:
-            ends = self.state_machine.process_input(StreamInputs.RECV_END_STREAM)
-            assert isinstance(ends[0], StreamEnded)
-            event.stream_ended = ends[0]
-            events += ends
-        elif isinstance(event, TrailersReceived):
-            return self._reset_malformed()
-        event.headers = list(headers)
-        return [], events
-
-    def _track_content_length(self, length: int, end_stream: bool) -> None:  # noqa: FBT001
-        """`h2_arrivals` does."""
-
-    def _reset_malformed(self) -> tuple[list[Frame], list[Event]]:
-        reset = StreamReset(
-            stream_id=self.stream_id, error_code=ErrorCodes.PROTOCOL_ERROR, remote_reset=False
-        )
-        return self.reset_stream(ErrorCodes.PROTOCOL_ERROR), [reset]
-
-    def join(self, bundle: Spender | None) -> None:
-        """Let this bundle spend the window from now on; None: nobody but the stream itself."""
-        window = self.outbound_flow_control_window
-        self.bundle = bundle
-        self.outbound_flow_control_window = window
-
-
-class MendedConnection(H2Connection):
-    """The server's side of a connection."""
+    __slots__ = ("outbound_flow_control_window",)  # each write looks at it
 
     MAX_CLOSED_STREAMS = 512  # of which late frames are expected; h2 keeps 65,536
     streams: dict[int, MendedStream]  # type: ignore[assignment] # ours are a kind of H2Stream
+    remote_settings: LeanSettings
+
+    # What never changes here.
+    config = CONFIG
+    highest_outbound_stream_id = 0
+    encoder = NoEncoder()  # type: ignore[assignment] # nobody encodes
+    max_inbound_frame_size = MAX_FRAME_BYTES
+    _header_frames: list[Frame] = []  # noqa: RUF012 (h2 puts nothing into it)
 
     def __init__(self, *, max_streams: int, max_head_bytes: int, window_bytes: int) -> None:
         """`window_bytes`: what a client may send before we have read it, on each stream and all."""
-        # Not h2's: it makes what is replaced here, which takes 100 µs and 18 KB.
-        self.state_machine = H2ConnectionStateMachine()
+        # Not h2's: it makes what is replaced here, which takes 100 µs and 18 KB. All that a
+        # connection will have is made here, as in a stream.
+        self.state = ConnectionState.IDLE
         self.streams = {}
         self.highest_inbound_stream_id = 0
-        self.highest_outbound_stream_id = 0
-        self.encoder = _NO_ENCODER  # type: ignore[assignment] # nobody encodes
-        # hpack counts 32 bytes more for each field (section 6.5.2), and what it refuses ends the
-        # connection: what is a little too large is to get its answer.
-        self.decoder = lean_decoder(2 * max_head_bytes)
-        self.config = _CONFIG
+        # 32 bytes more are counted for each field (section 6.5.2), and what is refused by it ends
+        # the connection: what is a little too large is to get its answer.
+        self.decoder = FieldDecoder(2 * max_head_bytes)  # type: ignore[assignment] # read as hpack's
         self.local_settings = own_settings(max_streams, max_head_bytes, window_bytes)
-        self.remote_settings = LeanSettings({}, client=True)
+        self.remote_settings = CLIENTS_DEFAULTS
         self.outbound_flow_control_window = _DEFAULT_WINDOW_BYTES
         self.max_outbound_frame_size = MAX_FRAME_BYTES
-        self.max_inbound_frame_size = MAX_FRAME_BYTES
-        self.incoming_buffer = FrameBuffer(server=False)  # the scanner has seen the preface
-        self.incoming_buffer.max_frame_size = MAX_FRAME_BYTES
-        self._header_frames = []
-        self._data_to_send = bytearray()
-        self._closed_streams = SizeLimitDict(size_limit=self.MAX_CLOSED_STREAMS)
-        self._inbound_flow_control_window_manager = WindowManager(window_bytes)
+        self._data_to_send = b""  # type: ignore[assignment] # h2 only adds to it
+        self._closed_streams: dict[int, StreamClosedBy | None] = NOTHING
+        self._buffer: FrameBuffer | None = None  # while bytes are received, or a block is open
+        self._manager: WindowManager | None = None
         self.max_streams = max_streams
-        self.refuses = False  # no new streams: our last GOAWAY is sent
         self._window_bytes = window_bytes
+        self.refuses = False  # no new streams: our last GOAWAY is sent
         self.caused = 0  # resets by us for what the client did wrong
         self.late = 0  # frames behind resets of ours
         self.refused = 0  # streams over the limit
+
+    @property
+    def state_machine(self) -> H2ConnectionStateMachine:  # type: ignore[override] # it is only read
+        """What h2 moves its state with."""
+        return self
+
+    @property
+    def _inbound_flow_control_window_manager(self) -> WindowManager:  # type: ignore[override]
+        """Made with the first body."""
+        if self._manager is None:
+            self._manager = WindowManager(self._window_bytes)
+        return self._manager
+
+    @property
+    def incoming_buffer(self) -> FrameBuffer:  # type: ignore[override] # h2 only reads it
+        """What takes bytes apart."""
+        assert self._buffer is not None, "nothing is being received"
+        return self._buffer
 
     @property
     def _frame_dispatch_table(self) -> Handlers:  # type: ignore[override] # h2 only looks it up
@@ -189,6 +147,23 @@ class MendedConnection(H2Connection):
             }
         )
         return first + window_update(0, self._window_bytes - _DEFAULT_WINDOW_BYTES)
+
+    def receive_data(self, data: Buffer) -> list[Event]:
+        """As h2: what whole frames bring."""
+        if self._buffer is None:
+            self._buffer = FrameBuffer(server=False)  # the scanner has seen the preface
+        try:
+            return super().receive_data(data)
+        finally:
+            if not self._buffer._headers_buffer:  # noqa: SLF001 (h2's)
+                self._buffer = None
+
+    def data_to_send(self, amount: int | None = None) -> bytes:  # noqa: ARG002 (h2's signature)
+        """As h2: all of it."""
+        data: bytes | bytearray = self._data_to_send
+        if data:
+            self._data_to_send = b""  # type: ignore[assignment] # as above
+        return bytes(data)
 
     def send_head(self, stream: MendedStream, block: bytes, *, ends: bool = False) -> bytes:
         """The frames of a head that is encoded already; if it `ends` the stream, `end` follows."""
@@ -211,7 +186,8 @@ class MendedConnection(H2Connection):
     def take_counts(self) -> tuple[int, int, int]:
         """`caused`, `late` and `refused`, since the last call."""
         counts = self.caused, self.late, self.refused
-        self.caused = self.late = self.refused = 0
+        if any(counts):
+            self.caused = self.late = self.refused = 0
         return counts
 
     def _prepare_for_sending(self, frames: list[Frame]) -> None:
@@ -222,7 +198,16 @@ class MendedConnection(H2Connection):
 
     def _forget_closed(self, stream: MendedStream) -> None:
         if stream.closed and self.streams.pop(stream.stream_id, None) is not None:
-            self._closed_streams[stream.stream_id] = stream.closed_by
+            self._remember(stream.stream_id, stream.closed_by)
+
+    def _remember(self, stream_id: int, closed_by: StreamClosedBy | None) -> None:
+        """How a stream was closed, as long as late frames are expected."""
+        if self._closed_streams is NOTHING:
+            self._closed_streams = {}
+        closed = self._closed_streams
+        closed[stream_id] = closed_by
+        if len(closed) > self.MAX_CLOSED_STREAMS:
+            del closed[next(iter(closed))]
 
     def _receive_frame(self, frame: Frame) -> list[Event]:
         events = super()._receive_frame(frame)
@@ -230,6 +215,13 @@ class MendedConnection(H2Connection):
         if stream is not None:
             self._forget_closed(stream)
         return events
+
+    def _receive_settings_frame(self, frame: SettingsFrame) -> tuple[list[Frame], list[Event]]:
+        """What clients say is kept once for all who say the same."""
+        self.remote_settings = self.remote_settings.copy()
+        frames, events = super()._receive_settings_frame(frame)
+        self.remote_settings = self.remote_settings.shared()
+        return frames, events
 
     def _receive_headers_frame(self, frame: HeadersFrame) -> tuple[list[Frame], list[Event]]:
         try:
@@ -271,7 +263,7 @@ class MendedConnection(H2Connection):
         self._decode(frame)
         self.state_machine.process_input(ConnectionInputs.RECV_HEADERS)
         self.highest_inbound_stream_id = frame.stream_id
-        self._closed_streams[frame.stream_id] = StreamClosedBy.SEND_RST_STREAM
+        self._remember(frame.stream_id, StreamClosedBy.SEND_RST_STREAM)
         self.refused += 1
         refusal = RstStreamFrame(frame.stream_id)
         refusal.error_code = ErrorCodes.REFUSED_STREAM
@@ -289,12 +281,8 @@ class MendedConnection(H2Connection):
         if stream_id <= highest:
             raise StreamIDTooLowError(stream_id, highest)
         stream = MendedStream(
-            stream_id,
-            config=self.config,
-            inbound_window_size=self.local_settings.initial_window_size,
-            outbound_window_size=self.remote_settings.initial_window_size,
+            stream_id, self._window_bytes, self.remote_settings.initial_window_size
         )
-        stream.max_outbound_frame_size = self.max_outbound_frame_size
         self.streams[stream_id] = stream
         self.highest_inbound_stream_id = stream_id
         return stream

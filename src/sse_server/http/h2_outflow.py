@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 
 from sse_server.http.h2_bundle import StreamBundle
+from sse_server.http.h2_lean import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from sse_server.http.h2_carrier import Carrier
     from sse_server.http.h2_mended import MendedConnection
@@ -32,21 +33,23 @@ class Outflow:
     """The streams of a connection, and what is sent on them."""
 
     __slots__ = ("_held", "_held_bytes", "_write", "answer_bytes", "asked", "carrier",
-                 "data_frames", "h2", "line", "paused", "sent", "streams",
+                 "data_frames", "direct", "h2", "line", "paused", "sent", "streams",
                  "turn_bytes")  # fmt: skip
 
     def __init__(self, h2: MendedConnection, carrier: Carrier, turn_bytes: int) -> None:
         """Nothing is open."""
         self.h2 = h2
+        # The transport's `write`, at most while nobody waits and nothing is collected: who finds it
+        # need look no further. None says nothing.
+        self.direct: Callable[[bytes], None] | None = None
         self.carrier = carrier
         self._write = carrier.write
         self.turn_bytes = turn_bytes
         self.data_frames = 0  # sent, ever
         self.streams: dict[int, Http2Stream] = {}
-        self.line: OrderedDict[Http2Stream, None] = OrderedDict()
-        self.asked: dict[
-            Http2Stream, None
-        ] = {}  # their subscribers write next, or have all there is
+        self.line: OrderedDict[Http2Stream, None] = NOTHING
+        # Their subscribers write next, or have all there is.
+        self.asked: OrderedDict[Http2Stream, None] = NOTHING
         self.paused = False  # the transport is full
         self.sent = 0  # bytes of DATA, counted only while some wait
         self.answer_bytes = 0  # of answers that are not event streams, what could not be sent yet
@@ -83,8 +86,14 @@ class Outflow:
             self.release()
             self.collect()
 
+    def goes_direct(self) -> None:
+        """See whether what is written may go to the transport with no further look."""
+        if self.is_free and self._held is None:
+            self.direct = self._write
+
     def collect(self) -> None:
         """What is sent from now on goes out in one write, when it is released."""
+        self.direct = None
         self._held = []
         self._held_bytes = 0
 
@@ -97,6 +106,7 @@ class Outflow:
     def pause(self) -> None:
         """Transport: it takes no more. Whoever has a subscriber waits, and costs its place."""
         self.paused = True
+        self.direct = None
         for stream in list(self.streams.values()):
             if stream.source is not None and not stream.paused:
                 self._queue(stream)
@@ -161,13 +171,16 @@ class Outflow:
         collects = self._held is None
         if collects:
             self.collect()
-        line = self.line
-        while line and not self.paused and self.window > 0:
-            stream = next(iter(line))
+        while self.line and not self.paused and self.window > 0:
+            stream = next(iter(self.line))
             if stream.rest and (stream in self.asked or not self.asked):
                 self._serve_rest(stream)
             elif stream.rest or not self._ask(stream):
                 break  # it is the turn of those who have been asked
+        if not self.line:
+            self.line = NOTHING
+        if not self.asked:
+            self.asked = NOTHING
         if collects:
             self.release()
 
@@ -210,7 +223,10 @@ class Outflow:
         if self.asked and (len(self.asked) + 1) * self.turn_bytes > self.window:
             return False
         self.line.pop(stream)
+        if self.asked is NOTHING:
+            self.asked = OrderedDict()
         self.asked[stream] = None
+        self.direct = None
         stream.paused = False
         if stream.source is not None:
             stream.source.resume()
@@ -220,7 +236,10 @@ class Outflow:
         """Stand in line: at its end, but for who has been asked and has some of its turn left."""
         if stream in self.line:
             return
+        if self.line is NOTHING:
+            self.line = OrderedDict()
         self.line[stream] = None
+        self.direct = None
         if stream in self.asked:
             self.line.move_to_end(stream, last=False)
         else:

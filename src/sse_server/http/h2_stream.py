@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 
 from sse_server.http.chunked import plain
-from sse_server.http.h2_frames import MAX_FRAME_BYTES, data_frames
+from sse_server.http.h2_frames import MAX_FRAME_BYTES, data_frames, stream_id_bytes
 from sse_server.wire.flow import Client, CloseReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sse_server.http.h2_bundle import StreamBundle
-    from sse_server.http.h2_mended import MendedStream
+    from sse_server.http.h2_mended_stream import MendedStream
     from sse_server.http.h2_outflow import Outflow
     from sse_server.wire.flow import Source
 
@@ -39,7 +39,7 @@ class Http2Stream:
         self.began_at = now
         self.flow = flow
         self.h2 = h2
-        self.id_bytes = h2.stream_id.to_bytes(4, "big")
+        self.id_bytes = stream_id_bytes(h2.stream_id)
         self.is_head = is_head
         self.source: Source | None = None
         self.agent: bytes | None = None  # what its client calls itself

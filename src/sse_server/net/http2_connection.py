@@ -33,15 +33,14 @@ class Http2Connection(asyncio.Protocol):
     """Reads requests, has them answered, and carries streams: its machine's `Carrier`."""
 
     __slots__ = ("_answers", "_holds", "_lingers", "_machine", "_scheduled", "_site", "_transport",
-                 "_watch", "deadline", "unsent", "write")  # fmt: skip
+                 "_watch", "deadline", "write")  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, site: Site) -> None:
         """`begin` takes the transport from whose it was."""
         self._transport = transport
         self._site = site
         self.write: Callable[[bytes], None] = transport.write
-        self.unsent: Callable[[], int] = transport.get_write_buffer_size
-        self._machine = Http2(site.http2, site.http1, site.date, site.loop.time, self)
+        self._machine = Http2(site.http2, site.http1, site.date, site.clock, self)
         self._answers = Http2Answers(self._machine, site, transport)
         self._scheduled = False  # the next turn is asked for
         self._lingers = False  # the last is sent
@@ -125,6 +124,10 @@ class Http2Connection(asyncio.Protocol):
     def address(self) -> str | None:
         """Machine: who has connected."""
         return peer(self._transport)
+
+    def unsent(self) -> int:
+        """Machine: what the transport holds back."""
+        return self._transport.get_write_buffer_size()
 
     def acknowledged(self) -> tuple[int, int] | None:
         """Machine: what has been acknowledged, and what has not."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sse_server.http.h2_lean import NOTHING
+
 if TYPE_CHECKING:
     from sse_server.http.h2_options import Http2Options
     from sse_server.http.h2_stream import Http2Stream
@@ -38,7 +40,7 @@ class Http2Watch:
         self._pinged: float | None = None  # when it was asked for a sign of life
         self._waiting_since: float | None = now
         self._looked_at = now
-        self._taken: dict[Http2Stream, int] = {}  # how much of each answer was, then
+        self._taken: dict[Http2Stream, int] = NOTHING  # how much of each answer was, then
         self.drains = False  # it is closed as soon as it has no streams, and nothing is on its way
 
     def hear(self, now: float) -> None:
@@ -59,7 +61,7 @@ class Http2Watch:
 
     def end(self) -> None:
         """There is nothing to wait for any more."""
-        self._taken.clear()
+        self._taken = NOTHING
 
     def is_stuck(self, now: float, options: ConnectionOptions) -> bool:
         """Whether something that has begun does not come to its end."""
@@ -88,7 +90,7 @@ class Http2Watch:
             return []
         before = self._taken
         answers = [s for s in machine.flow.streams.values() if s.ends and s.rest]
-        self._taken = {stream: stream.at for stream in answers}
+        self._taken = {stream: stream.at for stream in answers} or NOTHING
         self._looked_at = now
         return [stream for stream in answers if before.get(stream) == stream.at]
 

@@ -86,6 +86,7 @@ class Site:
         "_waiting",
         "agents",
         "carried",
+        "clock",
         "connections",
         "date",
         "draining",
@@ -120,6 +121,7 @@ class Site:
         self.http2 = http2 or Http2Options()
         self.tls: Tls | None = None  # TCP listeners speak TLS where there is one
         self.loop = loop
+        self.clock = loop.time  # one object: uvloop makes one for whoever asks
         self.journal = journal or Journal()
         self.date = ServerDate()
         self.agents = Agents()
