@@ -156,6 +156,18 @@ def test_who_changes_its_channels_is_not_silent_for_longer() -> None:
     assert max(after - before for before, after in pairwise(written)) <= INTERVAL + 1
 
 
+def test_who_comes_to_those_who_were_written_to_is_not_silent_for_longer() -> None:
+    bench = Bench(heartbeat_seconds=INTERVAL)
+    sink, subscriber = bench.join("news")
+    bench.join("more")
+    pass_seconds(bench, 10)
+    bench.publish("more", "1")
+    bench.run()
+    bench.hub.change(subscriber, ["more"])
+    pass_seconds(bench, 6)
+    assert len(beats(sink)) == 1
+
+
 def test_those_who_were_there_before_are_not_silent_for_longer_either() -> None:
     bench = Bench(heartbeat_seconds=INTERVAL)
     sink, _ = bench.join("more")

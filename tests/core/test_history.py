@@ -293,6 +293,27 @@ def test_a_heartbeat_that_comes_with_the_page_does_no_harm() -> None:
     assert node.hub.pump.is_dry
 
 
+def test_a_heartbeat_that_comes_behind_the_page_is_none() -> None:
+    node = Node()
+    sink = node.join(b"e-90")
+    node.answer_once(page(91, end=100))
+    node.now = 20.0
+    node.hub.tick()
+    node.run()
+    assert len(sink.bursts) == 1
+    assert node.hub.heartbeats.sent == 0
+
+
+def test_a_heartbeat_that_comes_behind_a_pause_is_none() -> None:
+    node = Node()
+    sink = node.join(b"e-90")
+    node.now = 20.0
+    node.hub.tick()
+    node.subscriber.pause()
+    node.run()
+    assert sink.bursts == []
+
+
 # --- a log that is too small ----------------------------------------------------------------------
 
 

@@ -220,6 +220,22 @@ def test_a_step_is_small(shelf_of: Make, monkeypatch: pytest.MonkeyPatch) -> Non
     assert shelf.kept() == [91, 92, 93, 94, 95]
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_what_was_too_much_when_the_process_ended_is_taken_by_the_next(
+    shelf_of: Make, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    shelf = shelf_of(kept_for(events=5))
+    shelf.add("a", 30)
+    for number in range(steps):
+        assert shelf.step()  # all are counted first, and then some taken
+        if number == 0:
+            monkeypatch.setattr(module, "_STEP_EVENTS", 10)
+    shelf.close()
+    shelf.open()
+    shelf.settle()
+    assert shelf.kept() == [26, 27, 28, 29, 30]
+
+
 def test_it_rests_when_there_is_nothing_to_do(shelf_of: Make) -> None:
     shelf = shelf_of(kept_for(events=5))
     shelf.add("a", 3)
