@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from sse_server import ConfigurationError, ServerOptions
-from sse_server.core.hub_options import HubOptions
 from sse_server.engines.sqlite.engine import SqliteEngine
 from sse_server.engines.sqlite.options import SqliteOptions
 from tests.running_server import Client, RunningServer, run_server, wait_until
@@ -22,14 +21,13 @@ _GET_FLAGS, _SET_FLAGS, _IMMUTABLE = 0x8008_6601, 0x4008_6602, 0x10  # linux/fs.
 
 
 def served(
-    path: Path, hub: HubOptions | None = None
+    path: Path, *, lock_wait_seconds: float = 0.1
 ) -> contextlib.AbstractContextManager[RunningServer]:
     options = ServerOptions(
         bind=("127.0.0.1:0",),
         drain_seconds=0.2,
         engine=f"sqlite://{path}",
-        sqlite=SqliteOptions(lock_wait_seconds=0.1),
-        hub=hub or HubOptions(),
+        sqlite=SqliteOptions(lock_wait_seconds=lock_wait_seconds),
     )
     return run_server("asyncio", options)
 
