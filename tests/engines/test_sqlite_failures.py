@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 import sqlite3
+import subprocess
 from collections.abc import Awaitable
 from pathlib import Path
 
@@ -53,6 +55,37 @@ def test_a_disk_that_is_full_is_told_and_used_again_when_there_is_room(tmp_path:
             fill(disk / "ballast")
         (disk / "ballast").unlink()
         stores_again(running, stream)
+
+
+def test_a_batch_that_the_disk_has_no_room_for_is_answered_event_by_event(tmp_path: Path) -> None:
+    envelopes = [
+        {"channel": "news", "data": f"{n} " + "x" * 1_000, "id": f"{n}"} for n in range(900)
+    ]
+    body = "\n".join(map(json.dumps, envelopes))
+    kind = "Content-Type: application/x-ndjson\r\n"
+    with small_disk(tmp_path / "disk") as disk, served(disk / "events.db") as running:
+        with running.client() as client:
+            client.post("/events", body, kind)
+            answer = client.read_answer()
+        assert answer.status == 503
+        found = json.loads(answer.body)
+        stored = found["stored"]
+        assert 0 < stored == found["published"] < 900
+        assert "the disk is full" in found["message"]
+        assert [event.get("error") for event in found["events"]] == (
+            [None] * stored + ["unavailable"] * (900 - stored)
+        )
+        stream = running.subscriber("/events/news?last_event_id=earliest")
+        subprocess.run(["mount", "-o", "remount,size=20m", str(disk)], check=True)
+        wait_until(lambda: look(running, "/readyz")[0] == 200, "it stores again")
+        with running.client() as client:
+            client.post("/events", body, kind)
+            again = json.loads(client.read_answer().body)
+        assert (again["published"], again["duplicates"]) == (900 - stored, stored)
+        positions = [event["id"] for event in again["events"]]
+        assert positions[:stored] == [event["id"] for event in found["events"][:stored]]
+        events = stream.read_events(900)
+        assert [int(event.split()[0]) for event in events] == list(range(900))
 
 
 def test_a_file_that_cannot_be_written_any_more_is_told(tmp_path: Path) -> None:

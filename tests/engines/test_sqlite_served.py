@@ -2,14 +2,17 @@
 
 import contextlib
 import json
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sse_server import ServerOptions
+from sse_server.core.history import Page, Question
 from sse_server.core.hub_options import HubOptions
 from sse_server.core.log_options import LogOptions
 from sse_server.core.window import ChannelOptions
+from tests.engines.served import engine_of
 from tests.running_server import RunningServer, run_server
 
 FEW = HubOptions(log=LogOptions(channel=ChannelOptions(max_frames=5)))
@@ -106,3 +109,26 @@ def test_what_the_log_lets_go_ahead_of_a_replay_is_read_from_the_file(tmp_path: 
             events = stream.read_events(1_200)
             assert [int(event.split()[0]) for event in events] == list(range(1_200))
         assert running.call(lambda: running.server.hub.pump.gaps) == 0
+
+
+def test_a_stream_that_waits_for_a_slow_disk_is_not_silent(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with served(path) as running:
+        running.publish("news", "old")
+    with served(path, HubOptions(heartbeat_seconds=1.0)) as running:
+        engine = engine_of(running)
+        is_there = threading.Event()
+        read = engine._read
+
+        def read_slowly(question: Question, max_frames: int, max_bytes: int) -> Page:
+            assert is_there.wait(30)
+            return read(question, max_frames, max_bytes)
+
+        engine._read = read_slowly  # type: ignore[method-assign]
+        try:
+            stream = running.subscriber("/events/news?last_event_id=earliest")
+            for _ in range(2):
+                stream.read_until(b"2\r\n:\n\r\n")
+        finally:
+            is_there.set()
+        assert stream.read_events(1) == ["old"]
