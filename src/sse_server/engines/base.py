@@ -23,7 +23,8 @@ The rules, which `tests/engines/test_contract.py` holds every engine to:
    move on.
 7. **Watching.** An engine that is `selective` hands up only channels that are watched: `watch` and
    `unwatch` return at once, and from when on a channel is handed up without a hole is told by
-   `Upward.complete`; it keeps history, which has what lies before. Unwatching ends that, at once.
+   `Upward.complete`, before anything of it is; it keeps history, which has what lies before.
+   Unwatching ends that, at once.
 8. **Epochs.** A position names the epoch that gave it. An engine whose newest position is below one
    that was handed out (it was restored from an older copy, say) goes on in a new epoch, stored by
    compare-and-set where nodes share it, so that what was lost is told as a gap and never mistaken
