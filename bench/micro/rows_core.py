@@ -38,7 +38,7 @@ class _NullSink:
     def abort(self, reason: CloseReason) -> None: ...
 
 
-class _Node:
+class Node:
     """A hub, and the loop that its pump asks for."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class _Node:
 
 @row("deliver an event to 512 who stand", "per delivery", target=0.016, calls=_LANE)
 def deliver() -> Callable[[], object]:
-    node = _Node()
+    node = Node()
     for _ in range(_LANE):
         node.join("news")
 
@@ -75,7 +75,7 @@ def deliver() -> Callable[[], object]:
 
 @row("deliver 10 events in one burst to 512", "per delivery", target=0.003, calls=_LANE * _BATCH)
 def deliver_burst() -> Callable[[], object]:
-    node = _Node()
+    node = Node()
     for _ in range(_LANE):
         node.join("news")
 
@@ -89,7 +89,7 @@ def deliver_burst() -> Callable[[], object]:
 
 @row("deliver to 512 who follow a personal channel", "per delivery", target=0.016, calls=_LANE)
 def deliver_beside() -> Callable[[], object]:
-    node = _Node()
+    node = Node()
     for number in range(_LANE):
         node.join("news", f"user{number}")
 
@@ -102,7 +102,7 @@ def deliver_beside() -> Callable[[], object]:
 
 @row("deliver to 10,000 channels, one subscriber each", "per event", target=2.6, calls=_CHANNELS)
 def deliver_to_channels() -> Callable[[], object]:
-    node = _Node()
+    node = Node()
     names = [f"user{number}" for number in range(_CHANNELS)]
     for name in names:
         node.join(name)
@@ -117,7 +117,7 @@ def deliver_to_channels() -> Callable[[], object]:
 
 @row("deliver a personal event beside a shared channel", "per event", target=3.8)
 def deliver_personal() -> Callable[[], object]:
-    node = _Node()
+    node = Node()
     for number in range(_PERSONS):
         node.join("news", f"user{number}")
 
@@ -130,13 +130,13 @@ def deliver_personal() -> Callable[[], object]:
 
 @row("publish to a channel that nobody follows", "per event", target=0.62)
 def publish_unheard() -> Callable[[], object]:
-    node = _Node()
+    node = Node()
     return lambda: node.publish("news")
 
 
 @row("catch up with 100 frames, and leave", "per joiner", target=3, calls=_JOINERS)
 def catch_up() -> Callable[[], object]:
-    node = _Node()
+    node = Node()
     for _ in range(_REPLAYED):
         node.publish("news")
     begin = node.hub.positions.encode(0)
@@ -152,7 +152,7 @@ def catch_up() -> Callable[[], object]:
 
 @row("join and leave a channel of many", "per stream", target=2.7)
 def join_and_leave() -> Callable[[], object]:
-    node = _Node()
+    node = Node()
     for _ in range(_LANE):
         node.join("news")
     return lambda: node.join("news").gone(CloseReason.LOST)
@@ -160,5 +160,5 @@ def join_and_leave() -> Callable[[], object]:
 
 @row("join and leave a channel of its own", "per stream", target=3.8)
 def join_and_leave_alone() -> Callable[[], object]:
-    node = _Node()
+    node = Node()
     return lambda: node.join("alone").gone(CloseReason.LOST)

@@ -71,6 +71,9 @@ PIECES = st.one_of(
 @example(blocks=[b"\x40\x01a\x7f\x81\x00" + b"x" * 256, b"\xbe"])
 @example(blocks=[b"\x40\x00\x80"])
 @example(blocks=[b"\xff"])
+@example(blocks=[b"\x82\x20"])
+@example(blocks=[b"\x00\x01a\x7f\xb0\x0e" + b"x" * 1_967])
+@example(blocks=[b"\x00\x01a\x7f\xb1\x0e" + b"x" * 1_968])
 def test_whatever_is_sent_is_read_or_refused_as_hpack_does(blocks: list[bytes]) -> None:
     own, other = FieldDecoder(LIST_BYTES), Decoder(LIST_BYTES)
     for block in blocks:

@@ -1,13 +1,19 @@
 """Turns on one connection: who is sent how much while its window is short."""
 
+from collections.abc import Callable
+
 import pytest
 from h2.connection import H2Connection
 
+from sse_server.http.h2_frames import data_frames
+from sse_server.http.h2_lean import NOTHING
 from sse_server.http.h2_options import Http2Options
+from sse_server.http.h2_outflow import Outflow
+from sse_server.http.h2_stream import Http2Stream
 from sse_server.http.http1 import Http1Options
 from sse_server.http.http2 import Http2
 from sse_server.http.response import EventStream, Opened
-from sse_server.wire.flow import Framing, Sink
+from sse_server.wire.flow import CloseReason, Framing, Sink
 from tests.core.fakes import Bench
 from tests.http.carrier import FakeCarrier
 from tests.http.test_h2_equivalence import CLIENT, frames
@@ -109,6 +115,108 @@ def test_all_streams_of_a_bundle_are_one_write() -> None:
     page.bench.run()
     assert len(page.writes) == 1
     assert len(list(frames(page.writes[0]))) == 100
+
+
+def _ask(flow: Outflow, stream: Http2Stream) -> None:
+    flow._queue(stream)
+    flow._ask(stream)
+
+
+def _goes_direct(flow: Outflow) -> bool:
+    return flow.direct is not None
+
+
+BUSY: dict[str, Callable[[Outflow, Http2Stream], None]] = {
+    "collecting": lambda flow, _: flow.collect(),
+    "paused": lambda flow, _: flow.pause(),
+    "somebody in line": lambda flow, stream: flow._queue(stream),
+    "somebody asked": _ask,
+}
+
+
+@pytest.mark.parametrize("busy", BUSY)
+def test_a_lone_stream_is_written_to_directly_only_while_nobody_waits(busy: str) -> None:
+    page = Page(1, turn_bytes=16_384)
+    flow = page.server.flow
+    page.open_window(1_000_000)
+    for number in range(2):  # the first finds that nobody waits
+        page.bench.publish("news", f"{number}")
+        page.bench.run()
+        assert len(page.writes) == number + 1
+    assert _goes_direct(flow)
+    BUSY[busy](flow, flow.streams[1])
+    assert not _goes_direct(flow)
+    flow.goes_direct()
+    assert not _goes_direct(flow)
+
+
+@pytest.mark.parametrize("short", ["stream", "connection"])
+def test_a_lone_stream_is_sent_no_more_than_its_windows_allow(short: str) -> None:
+    page = Page(1, turn_bytes=16_384)
+    flow = page.server.flow
+    page.open_window(1_000_000)
+    h2 = flow.streams[1].h2
+    before, sent = h2.outbound_flow_control_window, page.sent[1]
+    for number in range(3):
+        page.bench.publish("news", f"{number}")
+        page.run()
+    assert h2.outbound_flow_control_window == before - (page.sent[1] - sent)
+    assert flow.window == 1_000_000 - page.sent[1]
+    if short == "stream":
+        h2.outbound_flow_control_window = 100
+    else:
+        flow.window = 100
+    sent = page.sent[1]
+    for number in range(30):
+        page.bench.publish("news", f"{number}")
+        page.run()
+    assert page.sent[1] == sent + 100
+    page.client.increment_flow_control_window(1_000, 1 if short == "stream" else None)
+    page.say()
+    page.run()
+    assert page.sent[1] > sent + 200
+    assert flow.line is flow.asked is NOTHING
+
+
+def test_a_lone_stream_is_sent_large_bursts_in_frames() -> None:
+    page = Page(1, turn_bytes=16_384)
+    page.open_window(1_000_000)
+    page.bench.publish("news", "x" * 40_000)
+    page.bench.run()
+    page.bench.publish("news", "y" * 20_000)
+    page.bench.run()
+    sizes = [len(payload) for _, _, _, payload, _ in frames(b"".join(page.writes))]
+    assert max(sizes) == 16_384
+    assert sum(sizes) > 60_000
+
+
+def test_who_remains_alone_in_a_bundle_is_written_to() -> None:
+    page = Page(3, turn_bytes=16_384)
+    page.open_window(1_000_000)
+    for stream_id in (1, 5):
+        page.server.flow.streams[stream_id].abort(CloseReason.KICKED)
+    page.writes.clear()
+    page.bench.publish("news", "hello")
+    page.bench.run()
+    assert [stream_id for _, _, stream_id, _, _ in frames(b"".join(page.writes))] == [3]
+
+
+def test_lone_streams_of_many_connections_are_sent_the_same_bytes() -> None:
+    pages = [Page(1, turn_bytes=16_384) for _ in range(3)]
+    for page in pages:
+        page.open_window(1_000_000)
+        bundle = page.server.flow.streams[1].bundle
+        assert bundle is not None
+        bundle.write(b"first")
+    burst = b"data: hello\n\n"
+    for page in pages:
+        page.writes.clear()
+        bundle = page.server.flow.streams[1].bundle
+        assert bundle is not None
+        bundle.write(burst)
+    written = [page.writes for page in pages]
+    assert written == [[data_frames(b"\0\0\0\1", burst)]] * 3
+    assert written[0][0] is written[1][0] is written[2][0]
 
 
 def test_streams_with_windows_at_zero_share_what_they_wait_for() -> None:

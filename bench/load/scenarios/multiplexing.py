@@ -87,6 +87,11 @@ def fan_out(trial: Trial) -> None:
             bound=7_500,
         ),
         Target(
+            figure="bytes_per_stream",
+            what="bytes of resident memory per connection with one stream, a browser's head",
+            bound=7_500,
+        ),
+        Target(
             figure="us_per_stream_short_head",
             what="µs of CPU per connection with one stream, a short head",
             bound=420,

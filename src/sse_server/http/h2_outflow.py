@@ -137,13 +137,17 @@ class Outflow:
 
     def stands(self, stream: Http2Stream) -> None:
         """Its subscriber has all there is."""
-        self.asked.pop(stream, None)
+        if self.asked:
+            self.asked.pop(stream, None)
+            self.asked = self.asked or NOTHING
         if self.line:
             self.serve()
 
     def leave(self, stream: Http2Stream) -> None:
         """It waits for nothing any more."""
-        self.line.pop(stream, None)
+        if self.line:
+            self.line.pop(stream, None)
+            self.line = self.line or NOTHING
         if stream in self.asked:
             self.stands(stream)
 
@@ -177,10 +181,8 @@ class Outflow:
                 self._serve_rest(stream)
             elif stream.rest or not self._ask(stream):
                 break  # it is the turn of those who have been asked
-        if not self.line:
-            self.line = NOTHING
-        if not self.asked:
-            self.asked = NOTHING
+        self.line = self.line or NOTHING
+        self.asked = self.asked or NOTHING
         if collects:
             self.release()
 
@@ -226,7 +228,6 @@ class Outflow:
         if self.asked is NOTHING:
             self.asked = OrderedDict()
         self.asked[stream] = None
-        self.direct = None
         stream.paused = False
         if stream.source is not None:
             stream.source.resume()
