@@ -4,12 +4,14 @@ A client has events, and was told of gaps. What is in the log beyond where it be
 have, lies before a gap that it was told of. What it has that is gone, it was told of.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from sse_server.core.history import Page, Question
 from sse_server.core.hub import Hub
 from sse_server.core.hub_options import HubOptions
 from sse_server.core.log_options import LogOptions
@@ -68,7 +70,7 @@ class Client:
         for event in self.parser.feed(data):
             _, _, offset = event.last_event_id.partition("-")
             if event.type == "gap":
-                self.told = int(offset)
+                self.machine.tell(self, int(offset))
                 self.gone.clear()
             else:
                 frame = (int(event.data.partition(":")[0]), int(offset))
@@ -81,8 +83,8 @@ class Client:
     def end(self, reason: CloseReason, last: bytes = b"") -> None:
         assert reason is CloseReason.GAP
         assert not self.paused
-        self._receive(last)
         self.subscriber = None
+        self._receive(last)
 
     def abort(self, reason: CloseReason) -> None:
         assert reason is CloseReason.GAP
@@ -93,8 +95,8 @@ class Client:
         """It has everything, or was told."""
         assert not self.gone, f"nobody told it that these are gone: {self.gone}"
         for frame, channel in self.machine.frames.items():
-            if channel in self.channels and frame[1] > self.began:
-                assert frame in self.has or frame[1] <= self.told, f"{frame} is missing"
+            if channel in self.channels and frame[1] > max(self.began, self.told):
+                assert frame in self.has, f"{frame} is missing"
 
 
 class RenewalMachine(RuleBasedStateMachine):
@@ -114,6 +116,18 @@ class RenewalMachine(RuleBasedStateMachine):
             stall_timeout_seconds=inf,
         )
         self.hub = Hub(options, Positions(b"e0"), self._wake, lambda: self.now)
+
+        self.keep()
+
+    def keep(self) -> None:
+        """What is in memory is all there is."""
+
+    def tell(self, client: Client, at: int) -> None:
+        """It is told a gap: what it does not have up to there it will not be sent."""
+        client.told = at
+
+    def answer_all(self) -> None:
+        """Whatever is asked of an engine is answered."""
 
     def _wake(self) -> None:
         self.wakes += 1
@@ -196,8 +210,10 @@ class RenewalMachine(RuleBasedStateMachine):
             if client.paused and client.subscriber is not None:
                 client.paused = False
                 client.subscriber.resume()
+        self.answer_all()
         while self.wakes:
             self.pump(1)
+            self.answer_all()
         for client in self.clients:
             client.check()
 
@@ -210,4 +226,47 @@ class RenewalMachine(RuleBasedStateMachine):
         return opened[pick % len(opened)] if opened else None
 
 
+class KeptRenewalMachine(RenewalMachine):
+    """An engine keeps everything that has not gone: nothing else is missing."""
+
+    def keep(self) -> None:
+        self.asked: list[tuple[Question, Callable[[Page | None], None]]] = []
+        self.hub.history = self
+
+    def read(self, question: Question, take: Callable[[Page | None], None]) -> Callable[[], object]:
+        asked = (question, take)
+        self.asked.append(asked)
+        return lambda: self.asked.remove(asked)
+
+    def tell(self, client: Client, at: int) -> None:
+        if client.subscriber is None:  # its stream ends with it, and it goes on from there
+            client.has = {frame: data for frame, data in client.has.items() if frame[1] <= at}
+        else:  # it begins anew with all that is kept
+            client.has.clear()
+            client.began = 0
+
+    @rule(pick=picks)
+    def answer(self, pick: int) -> None:
+        if self.asked:
+            question, take = self.asked.pop(pick % len(self.asked))
+            take(self._page(question))
+
+    def answer_all(self) -> None:
+        while self.asked:
+            self.answer(0)
+
+    def _page(self, question: Question) -> Page:
+        channels, after, until = question
+        found = sorted(
+            (offset, f"{renewal}:{offset}")
+            for (renewal, offset), channel in self.frames.items()
+            if channel in channels and (after or 0) < offset <= until
+        )
+        name = self.hub.positions.encode
+        blocks = [b"id: %b\ndata: %b\n\n" % (name(o), data.encode()) for o, data in found[:3]]
+        end = found[2][0] if len(found) > 3 else until
+        return Page(b"".join(blocks), len(blocks), found[0][0] if found else None, end, {})
+
+
 TestRenewal = RenewalMachine.TestCase
+TestKeptRenewal = KeptRenewalMachine.TestCase
