@@ -121,9 +121,8 @@ def test_a_file_that_its_user_may_not_write_is_told_at_the_start(name: str) -> N
         with served(path) as running:
             assert publish(running)[0] == 200
         (folder / name).chmod(0o400)
-        assert refused(path) == (
-            f"'{folder}/{name}': Permission denied; let the server's user write to the file and to "
-            "its directory"
+        assert refused(path).endswith(
+            ": Permission denied; let the server's user write to the file and to its directory"
         )
 
 
