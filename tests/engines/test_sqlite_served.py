@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,24 @@ def test_a_stream_that_waits_for_a_slow_disk_is_not_silent(tmp_path: Path) -> No
         finally:
             is_there.set()
         assert stream.read_events(1) == ["old"]
+
+
+def test_who_had_what_a_restored_copy_has_not_is_told_a_gap(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with served(path) as running:
+        running.publish("news", "1")
+        kept = history(running)["end"]
+    shutil.copy(path, tmp_path / "copy.db")
+    with served(path) as running:
+        running.publish("news", "2", "3")
+        gone = history(running)["end"]
+    shutil.copy(tmp_path / "copy.db", path)
+    with served(path) as running:
+        running.publish("news", "other")
+        stream = running.subscriber("/events/news", f"Last-Event-ID: {gone}\r\n")
+        block = stream.read_until(b"\n\n")
+        assert b"event: gap\n" in block
+        assert b'"reason":"foreign-epoch"' in block
+        assert stream.read_events(2) == ["1", "other"]
+        stream = running.subscriber("/events/news", f"Last-Event-ID: {kept}\r\n")
+        assert stream.read_events(1) == ["other"]
