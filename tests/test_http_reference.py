@@ -81,7 +81,7 @@ FIXED = {
     "nesting of data that is JSON": "endpoints.envelope._MOST_LEVELS",
     "events in one request": "endpoints.publish.MAX_BATCH",
     "lines in one request, blank ones too": "endpoints.publish.MAX_LINES",
-    "events listed in the answer to a batch": "endpoints.publish.MAX_RECEIPTS",
+    "events listed in the answer to a batch": "engines.base.MAX_RECEIPTS",
     "events in a page of history, unless the query says": "endpoints.history.DEFAULT_EVENTS",
     "events in a page of history": "endpoints.history.MAX_EVENTS",
     "bytes in a page of history": "endpoints.history.MAX_PAGE_BYTES",

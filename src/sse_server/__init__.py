@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sse_server.core.window import ChannelOptions
     from sse_server.endpoints.cors import CorsOptions
     from sse_server.engines.base import Receipt
+    from sse_server.engines.sqlite.options import Durability, SqliteOptions
     from sse_server.errors import (
         ConfigurationError,
         InvalidChannel,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         LimitExceeded,
         ServerClosed,
         SSEServerError,
+        Unavailable,
     )
     from sse_server.http.h2_options import Http2Options
     from sse_server.net.site import ConnectionOptions
@@ -37,6 +39,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionOptions",
     "CorsOptions",
+    "Durability",
     "Event",
     "ForwardOptions",
     "Http2Options",
@@ -55,7 +58,9 @@ __all__ = [
     "ServerClosed",
     "ServerOptions",
     "SocketOptions",
+    "SqliteOptions",
     "TlsOptions",
+    "Unavailable",
     "__version__",
 ]
 
@@ -67,6 +72,7 @@ _HOMES = {
     "ConfigurationError": "sse_server.errors",
     "ConnectionOptions": "sse_server.net.site",
     "CorsOptions": "sse_server.endpoints.cors",
+    "Durability": "sse_server.engines.sqlite.options",
     "Event": "sse_server.wire.event",
     "ForwardOptions": "sse_server.auth.options",
     "Http2Options": "sse_server.http.h2_options",
@@ -85,7 +91,9 @@ _HOMES = {
     "ServerClosed": "sse_server.errors",
     "ServerOptions": "sse_server.server_options",
     "SocketOptions": "sse_server.net.socket_options",
+    "SqliteOptions": "sse_server.engines.sqlite.options",
     "TlsOptions": "sse_server.net.tls",
+    "Unavailable": "sse_server.errors",
 }
 
 

@@ -227,6 +227,8 @@ class Server:
             InvalidChannel: `channel` cannot be the name of one.
             InvalidEvent: the event cannot be sent; see `Event`.
             ServerClosed: the server has not been started, or is closed.
+            Unavailable: the engine cannot store it. It is not known to be stored: publishing it
+                again with the same `id` is safe.
         """
         if self._unready is not None:
             raise ServerClosed(self._unready)

@@ -137,6 +137,47 @@ def test_it_tries_again_with_the_same_id_until_it_is_taken() -> None:
     assert "id=" in targets.pop()
 
 
+def partly(*ids: str | None) -> bytes:
+    """What a server answers of a batch; None: not known to be stored."""
+    events = [{"error": "unavailable"} if one is None else {"id": one} for one in ids]
+    return json.dumps({"error": "unavailable", "message": "not now", "events": events}).encode()
+
+
+def test_of_a_batch_that_is_stored_in_part_the_rest_is_sent_again() -> None:
+    again = {"Retry-After": "0"}
+    answers: list[Scripted.Answer] = [
+        (503, again, partly("abc-1", None, "abc-2", None)),
+        BUSY,
+        (503, again, partly("abc-3", None)),
+        (200, {}, partly("abc-4")),
+    ]
+    with Scripted(*answers) as server:
+        lines = ("publish", "news", "--lines", "--id", "n", "--url", server.url)
+        assert ids(run(*lines, stdin=b"a\nb\nc\nd\n")) == ["abc-1", "abc-3", "abc-2", "abc-4"]
+    sent = [
+        [json.loads(envelope)["id"] for envelope in body.splitlines()]
+        for _, _, _, body in server.requests
+    ]
+    assert sent == [["n-1", "n-2", "n-3", "n-4"], ["n-2", "n-4"], ["n-2", "n-4"], ["n-4"]]
+
+
+def test_of_a_batch_whose_rest_is_refused_the_ids_are_printed_that_are_known() -> None:
+    refused: Scripted.Answer = (413, {}, b'{"message":"too much"}')
+    with Scripted((503, {"Retry-After": "0"}, partly("abc-1", None, "abc-2")), refused) as server:
+        result = run("publish", "news", "--lines", "--url", server.url, stdin=b"a\nb\nc\n")
+    assert complaint(result, 1) == "from line 2 on: too much"
+    assert result.stdout == b"abc-1\n"
+
+
+def test_what_may_be_stored_is_not_sent_again_when_its_id_may_be_forgotten() -> None:
+    late = {"Retry-After": "101"}
+    for status in (500, 502, 503, 504):
+        with Scripted((status, late, b'{"message":"not now"}'), TAKEN) as server:
+            result = run("publish", "news", "x", "--url", server.url, "--timeout", "3600")
+        assert complaint(result, 1) == "not now"
+        assert len(server.requests) == 1
+
+
 def test_it_gives_up_in_time() -> None:
     with Scripted(BUSY) as server:
         complaint(run("publish", "news", "x", "--url", server.url, "--timeout", "1"), 1)

@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from sse_server.core.lane import Lane
+from sse_server.core.heartbeat import Beating
 from sse_server.http.chunked import chunked
 from sse_server.wire.encoder import id_block
 from sse_server.wire.flow import CloseReason
@@ -18,7 +18,7 @@ def beats(sink: Recorder) -> list[bytes]:
     return [burst for burst in sink.bursts if burst.startswith(b":")]
 
 
-def wheel(bench: Bench) -> list[Lane]:
+def wheel(bench: Bench) -> list[Beating]:
     return [lane for bucket in bench.hub.heartbeats._buckets.values() for lane in bucket]
 
 
@@ -154,6 +154,18 @@ def test_who_changes_its_channels_is_not_silent_for_longer() -> None:
         bench.hub.change(subscriber, ["more"] if number % 2 else ["news"])
     assert len(written) > 6
     assert max(after - before for before, after in pairwise(written)) <= INTERVAL + 1
+
+
+def test_who_comes_to_those_who_were_written_to_is_not_silent_for_longer() -> None:
+    bench = Bench(heartbeat_seconds=INTERVAL)
+    sink, subscriber = bench.join("news")
+    bench.join("more")
+    pass_seconds(bench, 10)
+    bench.publish("more", "1")
+    bench.run()
+    bench.hub.change(subscriber, ["more"])
+    pass_seconds(bench, 6)
+    assert len(beats(sink)) == 1
 
 
 def test_those_who_were_there_before_are_not_silent_for_longer_either() -> None:

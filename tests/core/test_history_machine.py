@@ -20,8 +20,10 @@ from sse_server.core.subscriber import Subscriber
 from sse_server.core.window import INCOMPLETE, ChannelOptions
 from sse_server.wire.event import Event
 from sse_server.wire.position import Positions
+from tests.core.client import Stream
+from tests.core.machine import HubMachine
 from tests.core.model import EPOCH, History, position
-from tests.core.test_state_machine import PERSONAL, PRESENCE, HubMachine, Stream, picks
+from tests.core.scene import PERSONAL, PRESENCE, followed, picks
 
 # More than the log keeps of each, and less than everything.
 KEPT = {
@@ -102,8 +104,6 @@ class Archive:
 
 
 class DeepMachine(HubMachine):
-    slack_bytes = 300  # behind a page, or one large frame, may stand one of an ephemeral channel
-
     def make_hub(self, options: HubOptions) -> None:
         self.history = Kept(self)
         self.archive = Archive(self.history, options.log.max_burst_bytes)
@@ -114,6 +114,13 @@ class DeepMachine(HubMachine):
     def take_in(self, channel: str, offset: int, data: str) -> None:
         self.memory.publish(channel, offset, data, self.now)
         super().take_in(channel, offset, data)
+
+    def lacks(self, stream: Stream) -> bool:
+        # Of a channel that nobody follows any more a selective log knows nothing: it lacks all.
+        assert stream.subscriber is not None
+        start = stream.subscriber.start
+        lost = [self.hub.log.lost(name) for name in followed(stream.channels)]
+        return (start is not None and start.unresolved) or max(lost) > stream.place
 
     @rule(pick=picks, is_late=st.booleans())
     def answer(self, pick: int, is_late: bool) -> None:

@@ -1,5 +1,6 @@
 """A log that goes on in a new epoch, with streams in every state."""
 
+from sse_server.core.log_options import LogOptions
 from sse_server.wire.flow import CloseReason
 from sse_server.wire.position import PositionFault, Positions
 from tests.core.fakes import Bench
@@ -36,3 +37,35 @@ def test_every_stream_ends_and_who_had_what_is_gone_is_told_first() -> None:
     assert late.data == ["other"]
     assert positions.parse(b"f-3") == 3
     assert positions.parse(b"e-3") is PositionFault.FOREIGN_EPOCH
+
+
+def test_offsets_may_be_given_again() -> None:
+    bench = Bench()
+    bench.hub.positions = bench.hub.log.positions = Positions(b"e")
+    for epoch in (b"f", b"g", b"h"):
+        bench.publish("news", "1", "2")
+        bench.hub.begin_anew(epoch, 0)
+    sink, _ = bench.join("news")
+    bench.publish("news", "1", "2")
+    bench.run()
+    assert sink.data == ["1", "2"]
+    bench.tick(400)
+    assert not len(bench.hub.log.windows["news"])
+
+
+def test_behind_a_renewal_the_oldest_frame_of_all_leaves_first() -> None:
+    log = LogOptions(max_bytes=8_000)
+    bench = Bench(log=log)
+    bench.hub.positions = bench.hub.log.positions = Positions(b"e")
+    bench.publish("other", *"123456")
+    bench.publish("news", "7")
+    bench.join("news")
+    bench.hub.begin_anew(b"f", 0)
+    bench.join("news")
+    bench.publish("news", "1")
+    bench.publish("other", *["x" * 500] * 5)
+    bench.run()
+    while bench.hub.log.windows["other"].oldest == 2:
+        assert bench.hub.log.evicted < 12
+        bench.publish("other", "x" * 500)
+    assert bench.hub.log.windows["news"].oldest is None

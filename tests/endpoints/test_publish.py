@@ -1,11 +1,13 @@
+from collections.abc import Sequence
+
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sse_server.endpoints.publish import MAX_BATCH, MAX_RECEIPTS, PublishEndpoint
+from sse_server.endpoints.publish import MAX_BATCH, PublishEndpoint
 from sse_server.endpoints.router import Router
-from sse_server.engines.base import Publication
+from sse_server.engines.base import MAX_RECEIPTS, PartlyStored, Publication, Receipt
 from sse_server.http.request import Headers
 from sse_server.http.response import Response
 from sse_server.wire.event import Event, Priority
@@ -13,8 +15,8 @@ from tests.endpoints.fakes import CURL, JSON, NDJSON, Recorder, post, respond, v
 
 
 class Server:
-    def __init__(self, *, slow: bool = False) -> None:
-        self.engine = Recorder(slow=slow)
+    def __init__(self, engine: Recorder | None = None) -> None:
+        self.engine = engine or Recorder()
         self.router = Router()
         PublishEndpoint(self.engine.publish).add_to(self.router)
 
@@ -24,7 +26,7 @@ class Server:
 
 @pytest.fixture(params=[False, True], ids=["at-once", "later"])
 def server(request: pytest.FixtureRequest) -> Server:
-    return Server(slow=bool(request.param))
+    return Server(Recorder(slow=bool(request.param)))
 
 
 def test_the_body_is_the_data(server: Server) -> None:
@@ -210,6 +212,57 @@ def test_a_large_batch_is_answered_with_counts() -> None:
         "duplicates": 0,
         "first": "epoch-1",
         "last": "epoch-1001",
+    }
+
+
+class HalfBroken(Recorder):
+    """An engine that stores some of a batch: those whose data does not begin with an x."""
+
+    async def publish(self, publications: Sequence[Publication]) -> list[Receipt]:
+        answer = super().publish([one for one in publications if one.event.data[:1] != "x"])
+        assert isinstance(answer, list)
+        receipts = iter(answer)
+        raise PartlyStored(
+            "the disk is full: publish again later",
+            [None if one.event.data[:1] == "x" else next(receipts) for one in publications],
+        )
+
+
+@pytest.mark.parametrize("kind", [JSON, NDJSON])
+def test_a_batch_that_is_stored_in_part_is_answered_event_by_event(kind: Headers) -> None:
+    server = Server(HalfBroken())
+    lines = [b'{"data":"1","id":"a"}', b'{"data":"2","id":"a"}', b'{"data":"x"}', b'{"data":"3"}']
+    body = b"\n".join(lines) if kind is NDJSON else b"[" + b",".join(lines) + b"]"
+    response = server.post(b"/events", body, kind)
+    assert response.status == 503
+    assert value_of(response) == {
+        "error": "unavailable",
+        "message": "the disk is full: publish again later",
+        "stored": 2,
+        "published": 2,
+        "duplicates": 1,
+        "first": "epoch-1",
+        "last": "epoch-2",
+        "events": [
+            {"id": "epoch-1", "duplicate": False},
+            {"id": "epoch-1", "duplicate": True},
+            {"error": "unavailable"},
+            {"id": "epoch-2", "duplicate": False},
+        ],
+    }
+
+
+def test_a_large_batch_that_is_stored_in_part_is_answered_with_counts() -> None:
+    server = Server(HalfBroken())
+    body = b"\n".join([b'{"data":"1"}'] * MAX_RECEIPTS + [b'{"data":"x"}'])
+    assert value_of(server.post(b"/events", body, NDJSON)) == {
+        "error": "unavailable",
+        "message": "the disk is full: publish again later",
+        "stored": MAX_RECEIPTS,
+        "published": MAX_RECEIPTS,
+        "duplicates": 0,
+        "first": "epoch-1",
+        "last": f"epoch-{MAX_RECEIPTS}",
     }
 
 

@@ -6,7 +6,7 @@ network does.
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from sse_server.core.engine_counters import EngineCounters
@@ -22,9 +22,12 @@ from sse_server.wire.position import Positions
 class Store:
     """What all nodes share."""
 
+    clock: Callable[[], float]
+    window_seconds: float
     epochs: list[tuple[bytes, int]] = field(default_factory=lambda: [(b"first", -1)])
     events: list[tuple[int, str, Event]] = field(default_factory=list)
-    keys: dict[tuple[str, str], int] = field(default_factory=dict)
+    keys: dict[tuple[str, str], tuple[int, float]] = field(default_factory=dict)
+    """By channel and id: the offset, and until when it is known."""
     lost: dict[str, int] = field(default_factory=dict)
     nodes: list["SharedEngine"] = field(default_factory=list)
 
@@ -35,10 +38,11 @@ class Store:
     def append(self, channel: str, event: Event) -> tuple[int, bool]:
         """The event's offset, and whether it was there already."""
         if event.id is not None:
-            first = self.keys.get((channel, event.id))
-            if first is not None:
+            first, until = self.keys.get((channel, event.id), (0, 0.0))
+            if self.clock() < until:
                 return first, True
-            self.keys[channel, event.id] = self.newest + 1
+            until = self.clock() + self.window_seconds
+            self.keys[channel, event.id] = self.newest + 1, until
         self.events.append((self.newest + 1, channel, event))
         return self.newest, False
 

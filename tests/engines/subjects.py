@@ -19,7 +19,7 @@ from tests.engines.shared import SharedEngine, Store
 
 FEW = "few"
 """A channel of which three events are kept, where an engine keeps some."""
-LOG = LogOptions(patterns=((FEW, ChannelOptions(history_max_frames=3)),))
+LOG = LogOptions(patterns=((FEW, ChannelOptions(max_frames=3, history_max_frames=3)),))
 IDEMPOTENCY = IdempotencyOptions(window_seconds=100.0)
 
 
@@ -104,7 +104,7 @@ class Shared(Subject):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.store = Store()
+        self.store = Store(lambda: self.now, IDEMPOTENCY.window_seconds)
 
     def make(self) -> SharedEngine:
         return SharedEngine(self.store)

@@ -15,7 +15,15 @@ from sse_server.errors import Unavailable
 from sse_server.wire.encoder import encode, frame
 from sse_server.wire.event import Event
 from sse_server.wire.position import PositionFault
-from tests.engines.subjects import ALL, FEW, KEEPING, SURVIVING, Shared, Subject
+from tests.engines.subjects import (
+    ALL,
+    FEW,
+    IDEMPOTENCY,
+    KEEPING,
+    SURVIVING,
+    Shared,
+    Subject,
+)
 
 T = TypeVar("T")
 
@@ -249,6 +257,33 @@ def test_an_id_is_known_as_soon_as_it_is_published(subject: Subject) -> None:
     run(main())
 
 
+def test_behind_the_window_an_id_is_published_again(subject: Subject) -> None:
+    async def main() -> None:
+        async with opened(subject, "a") as node:
+            (first,) = await node.publish("a", Event("1", id="k"))
+            subject.now += IDEMPOTENCY.window_seconds - 1
+            (again,) = await node.publish("a", Event("2", id="k"))
+            assert again == Receipt(first.position, duplicate=True)
+            subject.now += 1
+            (new,) = await node.publish("a", Event("3", id="k"))
+            assert not new.duplicate
+            assert [event.data for _, _, event in node.delivered] == ["1", "3"]
+
+    run(main())
+
+
+def test_behind_the_window_an_id_is_published_again_by_the_next(surviving: Subject) -> None:
+    async def main() -> None:
+        async with opened(surviving, "a") as node:
+            await node.publish("a", Event("1", id="k"))
+        surviving.now += IDEMPOTENCY.window_seconds
+        async with opened(surviving, "a") as node:
+            (new,) = await node.publish("a", Event("2", id="k"))
+            assert not new.duplicate
+
+    run(main())
+
+
 def test_an_id_is_known_to_the_next_who_opens_it(surviving: Subject) -> None:
     async def main() -> None:
         async with opened(surviving, "a") as node:
@@ -304,6 +339,23 @@ def test_history_comes_in_pages_of_whole_frames(keeping: Subject) -> None:
                         got += page.blocks
                         place = page.end
                     assert got == b"".join(node.blocks(*channels))
+
+    run(main())
+
+
+def test_history_of_very_many_channels_is_in_order(keeping: Subject) -> None:
+    async def main() -> None:
+        names = [f"c{number}" for number in range(700)]
+        async with opened(keeping, *names) as node:
+            await node.publish_batch([Publication(name, Event(name)) for name in names[::-1]])
+            place, got, pages = 0, b"", 0
+            while place < node.engine.newest:
+                page = await node.read(*names, after=place, max_frames=300)
+                got += page.blocks
+                place = page.end
+                pages += 1
+            assert got == b"".join(node.blocks(*names))
+            assert pages == 3
 
     run(main())
 

@@ -16,6 +16,7 @@ from sse_server.core.window import ChannelOptions
 from sse_server.engines.base import PartlyStored, Publication, Receipt
 from sse_server.engines.gated import GatedEngine
 from sse_server.engines.memory import MemoryEngine
+from sse_server.engines.reported import ReportedPublishing
 from sse_server.errors import Unavailable
 from sse_server.http.chunked import plain
 from sse_server.wire.event import Event
@@ -431,26 +432,107 @@ def test_an_engine_that_fails_does_not_hold_those_who_wait() -> None:
     run(main())
 
 
-def test_of_a_batch_in_parts_it_is_told_how_far_it_is_stored() -> None:
+class FailingEngine(MemoryEngine):
+    """Stores up to `room` events, and of the batch in which it fails those before it does."""
+
+    room = 256
+    is_atomic = True
+
+    async def publish(self, publications: Sequence[Publication]) -> list[Receipt]:  # type: ignore[override] # it answers later
+        await asyncio.sleep(0)
+        left = self.room - self.newest
+        if len(publications) <= left:
+            return super().publish(publications)
+        error = Unavailable("the disk is full", retry_after_seconds=3)
+        if self.is_atomic or not left:
+            raise error
+        receipts = super().publish(publications[:left])
+        unknown = [None] * (len(publications) - left)
+        raise PartlyStored(error.message, [*receipts, *unknown], retry_after_seconds=3)
+
+
+@pytest.mark.parametrize(("is_atomic", "stored"), [(True, 256), (False, 300)])
+def test_of_a_batch_in_parts_each_event_is_answered(is_atomic: bool, stored: int) -> None:
     async def main() -> None:
-        node = await Node().start()
-        engine, publish = node.engine, node.engine.publish
-
-        def fill_up(publications: Sequence[Publication]) -> list[Receipt]:
-            if engine.newest >= 256:
-                raise Unavailable("the disk is full")
-            return publish(publications)
-
-        engine.publish = fill_up  # type: ignore[method-assign]
-        batch = [Publication("news", Event(str(number))) for number in range(600)]
+        node = Node()
+        node.engine = engine = FailingEngine(float)
+        engine.room, engine.is_atomic = 300, is_atomic
+        node.gate = GatedEngine(engine, node.hub)
+        await node.start()
         with pytest.raises(PartlyStored, match="the disk is full") as caught:
-            answer = node.gate.publish(batch)
-            assert not isinstance(answer, list)
-            await answer
-        assert len(caught.value.receipts) == 256
-        assert caught.value.details == {
-            "stored": 256,
-            "last": caught.value.receipts[-1].position.decode(),
-        }
+            await answer(node.publish("news", *map(str, range(600))))
+        receipts = caught.value.receipts
+        assert receipts[:stored] == [
+            Receipt(engine.positions.encode(offset), duplicate=False)
+            for offset in range(1, stored + 1)
+        ]
+        assert receipts[stored:] == [None] * (600 - stored)
+        assert caught.value.headers == ((b"retry-after", b"3"),)
+
+    run(main())
+
+
+def test_of_a_batch_of_which_nothing_is_stored_no_event_is_answered() -> None:
+    async def main() -> None:
+        node = Node()
+        node.engine = engine = FailingEngine(float)
+        engine.room = 0
+        node.gate = GatedEngine(engine, node.hub)
+        await node.start()
+        with pytest.raises(Unavailable) as caught:
+            await answer(node.publish("news", *map(str, range(600))))
+        assert not isinstance(caught.value, PartlyStored)
+
+    run(main())
+
+
+def test_of_a_batch_in_parts_those_are_reported_that_are_stored() -> None:
+    async def main() -> None:
+        node = Node()
+        node.engine = FailingEngine(float)
+        node.gate = GatedEngine(node.engine, node.hub)
+        await node.start()
+        journal = Told()
+        batch = [Publication("news", Event(str(number))) for number in range(600)]
+        with pytest.raises(PartlyStored):
+            await answer(ReportedPublishing(node.gate, journal).publish(batch))
+        assert journal.told == [node.engine.positions.encode(1 + number) for number in range(256)]
+
+    run(main())
+
+
+class Told:
+    """A journal that keeps what it is told of events."""
+
+    tells_events = True
+
+    def __init__(self) -> None:
+        self.told: list[bytes] = []
+
+    def published(self, channel: str, position: bytes, size: int, *, duplicate: bool) -> None:
+        assert (channel, duplicate) == ("news", False)
+        assert size > 0
+        self.told.append(position)
+
+
+def test_a_batch_that_was_stored_in_part_may_be_published_again() -> None:
+    async def main() -> None:
+        node = Node()
+        node.engine = engine = FailingEngine(float)
+        engine.room, engine.is_atomic = 300, False
+        node.gate = GatedEngine(engine, node.hub)
+        await node.start()
+        sink = node.follow("news")
+        batch = [Publication("news", Event(str(n), id=f"id-{n}")) for n in range(600)]
+        with pytest.raises(PartlyStored) as caught:
+            await answer(node.gate.publish(batch))
+        engine.room = 1_000
+        receipts = await answer(node.gate.publish(batch))
+        assert [receipt.duplicate for receipt in receipts] == [True] * 300 + [False] * 300
+        assert [one.position for one in caught.value.receipts if one is not None] == [
+            receipt.position for receipt in receipts[:300]
+        ]
+        await settle()
+        assert sink.data == [str(number) for number in range(600)]
 
     run(main())

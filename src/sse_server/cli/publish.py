@@ -137,11 +137,11 @@ def _publish_lines(publisher: Publisher, arguments: argparse.Namespace) -> None:
             for index, line in enumerate(batch, 1)
         ]
         try:
-            positions = publisher.publish_all(envelopes)
+            for positions in publisher.publish_all(envelopes):
+                _print_ids(positions)
+                number += len(positions)
         except CommandFailed as error:
             raise CommandFailed(f"from line {number + 1} on: {error}") from None
-        number += len(batch)
-        _print_ids(positions)
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, str | int]:

@@ -77,6 +77,8 @@ class Group:
         newest = self.newest
         if lane is None or lane.place < newest or lane.cost >= self.lane_size:
             lane = self._new_lane(member)
+        elif member.wrote_at < lane.wrote_at:  # it has been silent for longer
+            self.hub.heartbeats.hasten(lane, member.wrote_at)
         bundler = member.sink.bundler
         if bundler is None:
             lane.add(member, told)
@@ -94,8 +96,8 @@ class Group:
 
     def _new_lane(self, member: Subscriber) -> Lane:
         """A lane for who has everything; it is the open one now."""
-        now = self.hub.clock()
-        lane = Lane(self, member.place, count(self.windows, member.place), now)
+        seen = count(self.windows, member.place)
+        lane = Lane(self, member.place, seen, member.wrote_at)
         self.lanes[lane] = None
         self.hub.heartbeats.add(lane)
         self.open = lane

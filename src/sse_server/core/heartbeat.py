@@ -3,12 +3,17 @@
 Lanes stand in buckets by the second in which they are due. When a second comes, each of its lanes
 is looked at once: one that was written to meanwhile moves on to a later bucket. So a lane costs one
 look per interval, whatever is published. The seconds differ by lane, so that the work is spread.
+
+A stream that waits for what an engine keeps stands in no lane. It stands here by itself, as what it
+waits for (`core.history.Inquiry`).
 """
 
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from sse_server.core.pump import Turn
 
 if TYPE_CHECKING:
     from sse_server.core.lane import Lane
@@ -16,6 +21,18 @@ if TYPE_CHECKING:
 
 _NEVER = -1  # the bucket of all lanes when there are no heartbeats
 _GOLDEN = 0.618  # its multiples, taken modulo 1, are as far apart as can be
+
+
+class Beating(Turn, Protocol):
+    """A lane, or who waits by itself. Its turn, when there is nothing to read, is a heartbeat."""
+
+    beats_at: int
+    """The second in which it is looked at."""
+
+    @property
+    def wrote_at(self) -> float:
+        """When it was last sent something."""
+        ...
 
 
 class Heartbeats:
@@ -26,7 +43,7 @@ class Heartbeats:
     def __init__(self, interval_seconds: float, now: float) -> None:
         """No stream is silent for longer than `interval_seconds`; infinite: there are none."""
         self._phase = 0.0
-        self._buckets: dict[int, dict[Lane, None]] = {}
+        self._buckets: dict[int, dict[Beating, None]] = {}
         self._second = int(now)  # the first that has not been looked at
         self.sent = 0
         self.change_interval(interval_seconds)
@@ -43,7 +60,7 @@ class Heartbeats:
             for lane in bucket:
                 self._put(lane, lane.wrote_at)
 
-    def add(self, lane: Lane) -> None:
+    def add(self, lane: Beating) -> None:
         """Watch over a lane that was written to at `wrote_at`, until it is empty."""
         self._put(lane, lane.wrote_at)
 
@@ -54,7 +71,7 @@ class Heartbeats:
             self.forget(lane)
             self._put(lane, wrote_at)
 
-    def forget(self, lane: Lane) -> None:
+    def forget(self, lane: Beating) -> None:
         """A lane is gone: what it holds is not to stay until it would have been due."""
         bucket = self._buckets.get(lane.beats_at)
         if bucket is not None:
@@ -71,7 +88,7 @@ class Heartbeats:
                     pump.enqueue(lane)
                 self._put(lane, now if is_due else lane.wrote_at)
 
-    def _put(self, lane: Lane, written_at: float) -> None:
+    def _put(self, lane: Beating, written_at: float) -> None:
         if self.shortest == inf:
             lane.beats_at = _NEVER
             self._buckets.setdefault(_NEVER, {})[lane] = None

@@ -89,15 +89,36 @@ class Watcher(Protocol):
 
 
 class Inquiry:
-    """What a subscriber waits for: a page, or a channel that is not complete yet."""
+    """What a subscriber waits for: a page, or a channel that is not complete yet.
 
-    __slots__ = ("cancel", "page", "windows")
+    However long that takes, its stream is given heartbeats.
+    """
 
-    def __init__(self, windows: Sequence[Window]) -> None:
+    __slots__ = ("beats_at", "cancel", "page", "queued", "subscriber", "windows")
+
+    def __init__(self, subscriber: Subscriber, windows: Sequence[Window]) -> None:
         """`windows`: those that can have lost something."""
+        self.subscriber = subscriber
         self.windows = windows
         self.page: Page | None = None
         self.cancel: Callable[[], object] | None = None
+        self.queued = False
+        self.beats_at = 0
+
+    @property
+    def wrote_at(self) -> float:
+        """When the stream was last sent something."""
+        return self.subscriber.wrote_at
+
+    def run(self, pump: Pump) -> int:
+        """Say that the stream lives, but no position: its client knows up to where it has all."""
+        self.queued = False
+        subscriber, group = self.subscriber, self.subscriber.group
+        if group is None or subscriber.inquiry is not self:
+            return 0
+        group.hub.heartbeats.sent += 1
+        subscriber.send(group.heartbeat(subscriber.place, moved=False), pump.now)
+        return 1
 
 
 def is_deep(subscriber: Subscriber) -> bool:
@@ -130,9 +151,10 @@ def turn(subscriber: Subscriber, pump: Pump, group: Group) -> int | None:
 def _ask(subscriber: Subscriber, group: Group, pump: Pump) -> None:
     """Wait for the next page, or until there can be one: then it takes a turn."""
     windows = [window for window in subscriber.windows if not window.options.ephemeral]
-    subscriber.inquiry = inquiry = Inquiry(windows)
+    subscriber.inquiry = inquiry = Inquiry(subscriber, windows)
     asking = group.hub.asking
     asking[subscriber] = None
+    group.hub.heartbeats.add(inquiry)
     for channel in subscriber.channels:
         if channel.window.lost == INCOMPLETE:
             channel.waiting[subscriber] = None
@@ -162,6 +184,7 @@ def forget(subscriber: Subscriber, hub: Hub) -> None:
     if inquiry is not None:
         subscriber.inquiry = None
         hub.asking.pop(subscriber, None)
+        hub.heartbeats.forget(inquiry)
         if inquiry.cancel is not None:
             inquiry.cancel()
 
@@ -171,6 +194,7 @@ def _give(subscriber: Subscriber, pump: Pump, group: Group) -> int:
     inquiry = subscriber.inquiry
     assert inquiry is not None
     subscriber.inquiry = None
+    group.hub.heartbeats.forget(inquiry)
     page = inquiry.page
     if page is None:
         _do_without(subscriber, pump)
@@ -193,7 +217,7 @@ def _give(subscriber: Subscriber, pump: Pump, group: Group) -> int:
     pump.bursts += 1
     pump.frames += told.frames
     pump.bytes += len(data)
-    subscriber.send(data)
+    subscriber.send(data, pump.now)
     if told.closes:
         subscriber.close(CloseReason.GAP)
     else:

@@ -176,9 +176,9 @@ class Hub:
             channel.clients += 1
             channel.window.followed += 1
         before = subscriber.channels
-        lane = None if subscriber.lane is None else subscriber.lane.base
+        stood = subscriber.lane is not None
         subscriber.leave_lane()
-        if lane is not None and subscriber.place >= group.newest:
+        if stood and subscriber.place >= group.newest:
             subscriber.place = self.log.newest
         self._roster.leave(subscriber)
         windows = [channel.window for channel in followed]
@@ -189,8 +189,6 @@ class Hub:
         self._roster.enter(
             subscriber, followed, group.framing, tells_positions=tells_positions, told=0
         )
-        if lane is not None and subscriber.lane is not None:
-            self.heartbeats.hasten(subscriber.lane.base, lane.wrote_at)
         for channel in followed:
             channel.clients -= 1
             channel.window.followed -= 1

@@ -32,8 +32,11 @@ class Lane:
                  "seen_before", "sent", "sent_before", "streams", "told", "visiting",
                  "wrote_at")  # fmt: skip
 
-    def __init__(self, group: Group, place: int, seen: int, now: float) -> None:
-        """An empty lane at `place`, up to which the group's windows have had `seen` frames."""
+    def __init__(self, group: Group, place: int, seen: int, wrote_at: float) -> None:
+        """An empty lane at `place`, up to which the group's windows have had `seen` frames.
+
+        Who comes first was written to at `wrote_at`.
+        """
         self.group = group
         self.members: list[Subscriber | Bundle] = []
         self.bundles: dict[Bundler, Bundle] = {}  # among the members: one of each connection
@@ -46,7 +49,7 @@ class Lane:
         self.queued = False
         self.visiting = False
         self.told = place  # no member was sent an older id last
-        self.wrote_at = now
+        self.wrote_at = wrote_at
         self.beats_at = 0  # the second in which its heartbeat is looked at
 
     @property

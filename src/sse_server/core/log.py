@@ -226,7 +226,11 @@ class Log:
                 window.newest = newest
             if not window.options.ephemeral:
                 window.lost = window.uncertain = min(window.lost, newest)
+            window.ranked = window.aging = False
             self.release(window)
+        # By offsets that are given again now.
+        self._ranks.clear()
+        self._ages.clear()
         self._tombstones.clear()
         if self._floor < INCOMPLETE:
             self._floor = newest

@@ -42,7 +42,7 @@ class Subscriber:
 
     __slots__ = ("asks", "beside", "farewell", "group", "inquiry", "lane", "opened_at", "paused",
                  "place", "queued", "seen", "sent", "since", "sink", "slot", "slow", "start",
-                 "stood", "write")  # fmt: skip
+                 "stood", "write", "wrote_at")  # fmt: skip
     size = 1  # as a member of a lane
 
     def __init__(self, sink: Sink, beginning: Beginning, opened_at: float) -> None:
@@ -50,6 +50,7 @@ class Subscriber:
         self.sink = sink
         self.opened_at = opened_at
         self.write = sink.write
+        self.wrote_at = opened_at  # where it stands, its lane knows
         self.group: Group | None = None
         self.beside: tuple[Channel, ...] = ()
         self.place = beginning.place
@@ -61,8 +62,7 @@ class Subscriber:
         self.asks = True  # the engine, for what the log does not hold
         self.lane: Lane | Bundle | None = None
         self.slot = 0  # its index there
-        self.queued = False
-        self.paused = False
+        self.queued = self.paused = False
         self.stood = False  # it has had everything once
         self.slow = False  # it has been paused since it last had everything
         self.farewell: bytes | None = None  # to be said when it has everything
@@ -129,6 +129,7 @@ class Subscriber:
             return
         self.paused = False
         self.group.hub.resumed(self)
+        self.wrote_at = self.group.hub.clock()  # until now it took what was written before
         self.go_on()
 
     def gone(self, reason: CloseReason) -> None:
@@ -147,8 +148,9 @@ class Subscriber:
         else:
             self.sink.end(reason, last)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, now: float) -> None:
         """Write to it alone."""
+        self.wrote_at = now
         try:
             self.write(data)
         except Exception:
@@ -166,8 +168,7 @@ class Subscriber:
             self.close(CloseReason.DRAINED, farewell)
             return
         self.farewell = farewell
-        if self.lane is not None:
-            self.leave_lane()
+        self.leave_lane()
         self.go_on()
 
     def take(self, sent: Sent) -> None:
@@ -195,6 +196,7 @@ class Subscriber:
         lane = self.lane
         if lane is None:
             return
+        self.wrote_at = lane.base.wrote_at
         lane.remove(self)
         if self.beside:
             self.seen += self._seen_beside()
@@ -225,7 +227,7 @@ class Subscriber:
             self.start = None
         pump.count(burst, 1, 1)
         self.sent = (self.sent[0] + burst.frames, self.sent[1] + len(burst.data))
-        self.send(burst.data)
+        self.send(burst.data, pump.now)
         if burst.closes:
             self.close(CloseReason.GAP)
         elif self.group is group and not (self.paused or self.queued or self.lane):
@@ -244,7 +246,7 @@ class Subscriber:
             self.start = None  # what follows is the same for all who stand here
         pump.gaps += 1
         pump.told_gaps.append(ToldGap(group.windows, start.reason, None, 1))
-        self.send(group.framing([gap]))
+        self.send(group.framing([gap]), pump.now)
         if start.closes:
             self.close(CloseReason.GAP)
         else:
@@ -276,6 +278,5 @@ class Subscriber:
 
     def _seen_beside(self) -> int:
         """Frames of its own channels, all of which it has read."""
-        return sum(
-            channel.window.total for channel in self.beside if channel.window.options.is_counted
-        )
+        windows = [channel.window for channel in self.beside]
+        return sum(window.total for window in windows if window.options.is_counted)

@@ -49,7 +49,8 @@ class ChannelOptions(Options):
     after_gap: AfterGap = AfterGap.EARLIEST
     """Where a stream goes on after a gap."""
     history_max_frames: Annotated[int, Bounds(1, 1 << 40)] = 1_000_000
-    """So many an engine keeps that keeps more than memory, `sqlite:`."""
+    """So many an engine keeps that keeps more than memory, `sqlite:`. Never less than memory does,
+    in number, age and bytes."""
     history_max_age_seconds: Annotated[float | None, Bounds(1, 3_153_600_000)] = 604_800.0
     """A week there, so that who was on holiday is told what happened. None: age does not matter."""
     history_max_bytes: Annotated[int, Bounds(1, 1 << 50)] = 1024 * 1024 * 1024

@@ -16,6 +16,8 @@ a lost answer gets the status of the first try.
 - An array or lines: `{"published": n, "duplicates": m, "first": position, "last": position}`, the
   positions being those of the first and the last event that was not a duplicate, or null; with them
   `"events": [{"id", "duplicate"} …]` in the order sent while the batch has at most 1,000.
+- One of which not all are known to be stored: 503, with the same beside `error` and `message`. Of
+  an event that is not known to be, `events` has `{"error"}`; all before the first are `"stored"`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +27,7 @@ from sse_server.endpoints.envelope import parse_json, priority_named, publicatio
 from sse_server.endpoints.media_type import body_type, refuse_encoded_body
 from sse_server.endpoints.rights import check_publish
 from sse_server.endpoints.router import Router
-from sse_server.engines.base import Publication, Receipt
+from sse_server.engines.base import Publication, Receipt, told_of
 from sse_server.errors import LimitExceeded, RequestError, UnsupportedMediaType
 from sse_server.http.request import Request
 from sse_server.http.response import Answer, Response, json_response
@@ -38,8 +40,6 @@ MAX_BATCH = 10_000
 """Events in one request: about 50 ms of work, which is as long as others should wait for it."""
 MAX_LINES = 2 * MAX_BATCH
 """Blank ones too: a body of nothing else is work as well."""
-MAX_RECEIPTS = 1_000
-"""Above, an answer counts instead of listing: 1,000 receipts are 50 KB already."""
 
 _PREFIX = b"/events/"
 _PARAMETERS = frozenset((b"event", b"id", b"retry", b"priority", b"key"))
@@ -169,19 +169,7 @@ async def _one_later(channel: str, receipts: Awaitable[list[Receipt]]) -> Answer
 
 
 def _batch_answer(receipts: list[Receipt]) -> Response:
-    new = [receipt.position for receipt in receipts if not receipt.duplicate]
-    answer: dict[str, object] = {
-        "published": len(new),
-        "duplicates": len(receipts) - len(new),
-        "first": new[0].decode() if new else None,
-        "last": new[-1].decode() if new else None,
-    }
-    if len(receipts) <= MAX_RECEIPTS:
-        answer["events"] = [
-            {"id": receipt.position.decode(), "duplicate": receipt.duplicate}
-            for receipt in receipts
-        ]
-    return json_response(200, answer)
+    return json_response(200, told_of(receipts))
 
 
 async def _batch_later(receipts: Awaitable[list[Receipt]]) -> Answer:

@@ -13,7 +13,7 @@ The rules, which `tests/engines/test_contract.py` holds every engine to:
    handed up before its publisher is answered.
 4. **Batches** are stored all or not at all where the engine can. One that cannot, and a batch that
    was published in parts because subscribers were behind, answer event by event: `PartlyStored` has
-   the receipts of the first, which are stored; of the others it is not known.
+   a receipt for each that is stored; of the others it is not known.
 5. **History.** `history` reads what is kept, in pages, in order, up to a place that the page names.
    Whatever was handed up can be read, and is kept at least as long as the log keeps it. What
    retention has taken is told as lost: never left out without a word.
@@ -23,7 +23,8 @@ The rules, which `tests/engines/test_contract.py` holds every engine to:
    move on.
 7. **Watching.** An engine that is `selective` hands up only channels that are watched: `watch` and
    `unwatch` return at once, and from when on a channel is handed up without a hole is told by
-   `Upward.complete`; it keeps history, which has what lies before. Unwatching ends that, at once.
+   `Upward.complete`, before anything of it is; it keeps history, which has what lies before.
+   Unwatching ends that, at once.
 8. **Epochs.** A position names the epoch that gave it. An engine whose newest position is below one
    that was handed out (it was restored from an older copy, say) goes on in a new epoch, stored by
    compare-and-set where nodes share it, so that what was lost is told as a gap and never mistaken
@@ -39,6 +40,9 @@ from sse_server.core.history import Page, Question
 from sse_server.errors import Unavailable
 from sse_server.wire.event import Event
 from sse_server.wire.position import Positions
+
+MAX_RECEIPTS = 1_000
+"""Of a larger batch the answer counts instead of listing: 1,000 receipts are 50 KB already."""
 
 
 class Publication(NamedTuple):
@@ -56,16 +60,40 @@ class Receipt(NamedTuple):
 
 
 class PartlyStored(Unavailable):
-    """A batch of which the first events are stored, and the others are not known to be."""
+    """A batch of which some events are stored, and the others are not known to be."""
 
-    def __init__(self, message: str, receipts: Sequence[Receipt]) -> None:
-        """`receipts`: of those that are."""
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        receipts: Sequence[Receipt | None],
+        *,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        """`receipts`: of each event in the order given; None: it is not known to be stored."""
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
         self.receipts = receipts
-        self.details = {
-            "stored": len(receipts),
-            "last": receipts[-1].position.decode(),
-        }
+        stored = receipts.index(None) if None in receipts else len(receipts)
+        self.details = {"stored": stored, **told_of(receipts)}
+
+
+def told_of(receipts: Sequence[Receipt | None]) -> dict[str, object]:
+    """What a publisher is told of a batch; None: an event that is not known to be stored."""
+    known = [receipt for receipt in receipts if receipt is not None]
+    new = [receipt.position for receipt in known if not receipt.duplicate]
+    answer: dict[str, object] = {
+        "published": len(new),
+        "duplicates": len(known) - len(new),
+        "first": new[0].decode() if new else None,
+        "last": new[-1].decode() if new else None,
+    }
+    if len(receipts) <= MAX_RECEIPTS:
+        answer["events"] = [
+            {"error": Unavailable.code}
+            if receipt is None
+            else {"id": receipt.position.decode(), "duplicate": receipt.duplicate}
+            for receipt in receipts
+        ]
+    return answer
 
 
 class Upward(Protocol):
@@ -140,6 +168,7 @@ class Engine(Protocol):
 
         Raises:
             Unavailable: not known to be stored; a retry with the same id is safe.
+            PartlyStored: some of them are; raised by what is awaited alone.
         """
         ...
 

@@ -154,9 +154,10 @@ class GatedEngine:
                 answer = self._engine.publish(part)
                 receipts += answer if isinstance(answer, list) else await answer
             except Unavailable as error:
-                if not receipts:
+                partly = _partly(error, receipts, len(publications))
+                if partly is None:
                     raise
-                raise PartlyStored(error.message, receipts) from error
+                raise partly from error
         return receipts
 
     async def _caught_up(self) -> None:
@@ -168,6 +169,19 @@ class GatedEngine:
 
         self._pressure.when_caught_up(resolve)
         await caught_up
+
+
+def _partly(error: Unavailable, before: Sequence[Receipt], count: int) -> PartlyStored | None:
+    """What is told of `count` events, where `error` came when those `before` were stored.
+
+    None: of no event it is known.
+    """
+    of_this_part = error.receipts if isinstance(error, PartlyStored) else ()
+    receipts = [*before, *of_this_part]
+    if not receipts:
+        return None
+    receipts += [None] * (count - len(receipts))
+    return PartlyStored(error.message, receipts, retry_after_seconds=error.retry_after_seconds)
 
 
 def _size(event: Event) -> int:

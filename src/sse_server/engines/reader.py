@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from sse_server.errors import Unavailable
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from sse_server.engines.base import Engine
 
     Take = Callable[[Page | None], None]
+
+logger = logging.getLogger(__name__)
 
 MAX_READINGS = 4
 """Pages that are read at once. After a restart thousands of clients come back together: they get
@@ -35,15 +38,15 @@ class HistoryReader:
     def read(self, question: Question, take: Take) -> Callable[[], None]:
         """Have `take` called with a page; what is returned cancels."""
         asker = object()
-        self._asked.setdefault(question, {})[asker] = take
+        askers = self._asked.setdefault(question, {})
+        askers[asker] = take
         self._begin_some()
 
         def cancel() -> None:
-            askers = self._asked.get(question)
-            if askers is not None:
-                askers.pop(asker, None)
-                if not askers and question not in self._tasks:
-                    del self._asked[question]
+            askers.pop(asker, None)
+            is_wanted = askers or question in self._tasks
+            if not is_wanted and self._asked.get(question) is askers:
+                del self._asked[question]
 
         return cancel
 
@@ -66,6 +69,10 @@ class HistoryReader:
         except Unavailable as error:
             counters.page_failures += 1
             counters.page_problem = str(error)
+        except Exception as error:
+            logger.exception("a page of history could not be read")
+            counters.page_failures += 1
+            counters.page_problem = type(error).__name__
         finally:
             del self._tasks[question]
             askers = self._asked.pop(question)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from sse_server.engines.base import PartlyStored
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
@@ -49,11 +51,18 @@ class ReportedPublishing:
     async def _report_later(
         self, publications: Sequence[Publication], later: Awaitable[list[Receipt]]
     ) -> list[Receipt]:
-        receipts = await later
+        try:
+            receipts = await later
+        except PartlyStored as error:
+            self._report(publications, error.receipts)
+            raise
         self._report(publications, receipts)
         return receipts
 
-    def _report(self, publications: Sequence[Publication], receipts: Sequence[Receipt]) -> None:
+    def _report(
+        self, publications: Sequence[Publication], receipts: Sequence[Receipt | None]
+    ) -> None:
         for (channel, event), receipt in zip(publications, receipts, strict=True):
-            position, size = receipt.position, len(event.data)
-            self._journal.published(channel, position, size, duplicate=receipt.duplicate)
+            if receipt is not None:
+                position, size = receipt.position, len(event.data)
+                self._journal.published(channel, position, size, duplicate=receipt.duplicate)

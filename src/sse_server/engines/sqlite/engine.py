@@ -258,7 +258,7 @@ class SqliteEngine:
         read = partial(self._read, question, max_frames, max_bytes)
         try:
             return await self._loop.run_in_executor(self._readers, read)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:  # damaged text is a ValueError
             raise Unavailable(f"history cannot be read: {problem_of(error)}") from error
 
     def _read(self, question: Question, max_frames: int, max_bytes: int) -> Page:

@@ -144,6 +144,8 @@ class DatabaseFile:
         connection = self._connect()
         try:
             _refuse_others(connection, self.path)
+            # Where there is no file yet: then what retention frees can be given back.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             _write_ahead(connection, self.path)
             is_full = self._options.durability is Durability.FULL
             connection.execute(f"PRAGMA synchronous = {'FULL' if is_full else 'NORMAL'}")

@@ -15,11 +15,13 @@ _PROBLEMS = {
     "SQLITE_CORRUPT": "it is damaged",
     "SQLITE_NOTADB": "it is not a database",
     "SQLITE_IOERR": "the disk does not work (I/O error)",
+    "SQLITE_IOERR_SHMSIZE": "the disk is full",  # no room for the index of the write-ahead log
 }
 _MEND = "see to the disk, or name another file"
 _RESTORE = "restore a copy of it, or move it away to begin anew"
 _MENDS = {
     "SQLITE_FULL": "make room on the disk",
+    "SQLITE_IOERR_SHMSIZE": "make room on the disk",
     "SQLITE_READONLY": "let the server's user write to the file and to its directory",
     "SQLITE_CANTOPEN": "let the server's user write to the file and to its directory",
     "SQLITE_BUSY": "end that program",
@@ -31,7 +33,7 @@ _MENDS = {
 def _code(error: sqlite3.Error) -> str:
     """SQLite's name for it, without what comes behind: SQLITE_BUSY_SNAPSHOT is SQLITE_BUSY."""
     name: str | None = getattr(error, "sqlite_errorname", None)  # Python 3.11
-    return "_".join((name or "").split("_")[:2])
+    return name if name in _PROBLEMS else "_".join((name or "").split("_")[:2])
 
 
 def problem_of(error: Exception) -> str:

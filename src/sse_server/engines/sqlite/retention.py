@@ -4,6 +4,10 @@ It works in small steps between groups of events. A step counts events that were
 takes the oldest from one channel that has too much. What a channel has is in `channels`, and moves
 in the same transaction as the events: whenever the process ends, it is right up to `counted`.
 
+Room in the file is used again. While more than a quarter of the file is free, a little of it is
+given back each time that nothing else is left to do: so that costs little also where much comes and
+goes, and the file would soon need the room again.
+
 Whatever has many rows comes as one, as JSON: see `sse_server.engines.sqlite.file`.
 """
 
@@ -29,6 +33,9 @@ REST_SECONDS = 1.0
 _STEP_EVENTS = 2_000  # counted or deleted in one step: some milliseconds
 _STEP_CHANNELS = 100
 _MAX_EMPTY = 100_000  # channels without events of which it is known what they lost
+_MAX_FREE_PAGES = 1_024  # 4 MiB: less than that is not worth giving back
+_MAX_FREE_SHARE = 1 / 4  # a busy day's room is not given back every night
+_STEP_PAGES = 128  # moved and given back at a time: half a MiB a second, some milliseconds
 
 _COUNT = """
 INSERT INTO channels (name, events, bytes, lost, expires)
@@ -67,10 +74,38 @@ FROM (SELECT offset, time,
         WHERE channel = :name ORDER BY offset LIMIT :step))
 """
 
+# Whenever the process ends, they are looked at again.
+_OVER = "UPDATE channels SET expires = 0 WHERE name IN (SELECT value FROM json_each(?))"
+
 _KEYS = """
 SELECT max(offset), min(CASE WHEN time > ? THEN offset END)
 FROM (SELECT offset, time FROM keys ORDER BY offset LIMIT ?)
 """
+
+
+class Bounds(NamedTuple):
+    """How much is kept of a channel."""
+
+    events: int
+    bytes: int
+    age_ms: int | None
+
+
+def bounds(options: ChannelOptions) -> Bounds:
+    """How much is kept where these options hold.
+
+    Never less than the log may hold: who has read what the file has goes on there. What is
+    ephemeral is read from the log alone.
+    """
+    events, size, age = options.max_frames, options.max_bytes, options.max_age_seconds
+    if not options.ephemeral:
+        events = max(events, options.history_max_frames)
+        size = max(size, options.history_max_bytes)
+        if age is not None and options.history_max_age_seconds is not None:
+            age = max(age, options.history_max_age_seconds)
+        else:
+            age = None
+    return Bounds(events, size, None if age is None else round(age * 1_000))
 
 
 class Kept(NamedTuple):
@@ -123,7 +158,10 @@ class Retention:
         if self._over:
             self._trim(self._over.pop())
             return True
-        return self._count() or self._find_expired() or self._forget_keys() or self._forget_some()
+        if self._count() or self._find_expired() or self._forget_keys() or self._forget_some():
+            return True
+        self._shrink()
+        return False
 
     def _compare_options(self) -> None:
         with transaction(self._connection):
@@ -151,16 +189,15 @@ class Retention:
             connection.execute("UPDATE facts SET value = ? WHERE name = 'counted'", (until,))
             by_age = defaultdict(list)
             for kept in self._read(_TOUCHED, (after, until)):
-                options = self._options_of(kept.name)
-                if (
-                    kept.events > options.history_max_frames
-                    or kept.bytes > options.history_max_bytes
-                ):
+                allowed = bounds(self._options_of(kept.name))
+                if kept.events > allowed.events or kept.bytes > allowed.bytes:
                     self._over.append(kept)
                 elif kept.expires == 0:
-                    by_age[options.history_max_age_seconds].append(kept.name)
-            for age, names in by_age.items():
-                age_ms = None if age is None else round(age * 1_000)
+                    by_age[allowed.age_ms].append(kept.name)
+            if self._over:
+                names = [kept.name for kept in self._over]
+                connection.execute(_OVER, (orjson.dumps(names).decode(),))
+            for age_ms, names in by_age.items():
                 connection.execute(_SET_EXPIRES, (age_ms, orjson.dumps(names).decode()))
         return True
 
@@ -177,17 +214,16 @@ class Retention:
 
         One stays however large it is, unless it is too old.
         """
-        connection, options = self._connection, self._options_of(kept.name)
-        age = options.history_max_age_seconds
-        age_ms = None if age is None else round(age * 1_000)
+        connection = self._connection
+        max_events, max_bytes, age_ms = bounds(self._options_of(kept.name))
         with transaction(connection):
             end, stays = connection.execute(
                 _TOO_MANY,
                 {
                     **kept._asdict(),
                     "oldest_ms": 0 if age_ms is None else self._now_ms() - age_ms,
-                    "max_events": options.history_max_frames,
-                    "max_bytes": options.history_max_bytes,
+                    "max_events": max_events,
+                    "max_bytes": max_bytes,
                     "step": _STEP_EVENTS,
                 },
             ).fetchone()
@@ -200,15 +236,16 @@ class Retention:
                 where = (kept.name, lost)
                 connection.execute("DELETE FROM events WHERE channel = ? AND offset <= ?", where)
                 connection.execute("UPDATE channels SET lost = ?2 WHERE name = ?1", where)
-            left = Kept(kept.name, kept.events - count, kept.bytes - size, None)
+            left = Kept(kept.name, kept.events - count, kept.bytes - size, 0)
+            goes_on = left.events > 0 and stays is None
             connection.execute(
-                "UPDATE channels SET events = ?, bytes = ?, expires = ? + ("
-                "SELECT time FROM events WHERE channel = name ORDER BY offset LIMIT 1)"
+                "UPDATE channels SET events = ?, bytes = ?, expires = CASE WHEN ? THEN 0 ELSE ? + ("
+                "SELECT time FROM events WHERE channel = name ORDER BY offset LIMIT 1) END"
                 " WHERE name = ?",
-                (left.events, left.bytes, age_ms, left.name),
+                (left.events, left.bytes, goes_on, age_ms, left.name),
             )
         self.counters.trimmed += count
-        if left.events and stays is None:
+        if goes_on:
             self._over.append(left)
 
     def _forget_keys(self) -> bool:
@@ -239,6 +276,21 @@ class Retention:
             )
             connection.execute("DELETE FROM channels WHERE events = 0 AND lost <= ?", (floor,))
         return True
+
+    def _shrink(self) -> None:
+        """Give some free room back to the file system, where there is much.
+
+        In a file that was made without `auto_vacuum` this does nothing.
+        """
+        free, pages = self._pragma("freelist_count"), self._pragma("page_count")
+        if free > max(_MAX_FREE_PAGES, pages * _MAX_FREE_SHARE):
+            # As a script, a transaction by itself: `execute` would give back the first page alone.
+            self._connection.executescript(f"PRAGMA incremental_vacuum({_STEP_PAGES})")
+
+    def _pragma(self, name: str) -> int:
+        (value,) = self._connection.execute(f"PRAGMA {name}").fetchone()
+        assert isinstance(value, int)
+        return value
 
     def _now_ms(self) -> int:
         return round(self._clock() * 1_000)

@@ -110,7 +110,7 @@ class Writer:
                 else:
                     self._insert(_EVENTS, group.events)
                     self._insert(_KEYS, group.keys)
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 (the edge of the thread: publishers are answered)
             problem = problem_of(error)
         self._works = problem is None
         self._tell_loop(Outcome(group, problem, time.monotonic() - began))
@@ -134,6 +134,6 @@ class Writer:
             return _RETRY_SECONDS
         try:
             return self._retention.work(time.monotonic())
-        except sqlite3.Error:
+        except Exception:  # noqa: BLE001 (what is damaged may read as anything; events are stored)
             self._retention.counters.trim_failures += 1
             return _RETRY_SECONDS
