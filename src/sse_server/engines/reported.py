@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
+
+from sse_server.promise import after
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -42,18 +45,13 @@ class ReportedPublishing:
         if not self._journal.tells_events:
             return receipts
         if isinstance(receipts, list):
-            self._report(publications, receipts)
-            return receipts
-        return self._report_later(publications, receipts)
+            return self._report(publications, receipts)
+        return after(receipts, partial(self._report, publications))
 
-    async def _report_later(
-        self, publications: Sequence[Publication], later: Awaitable[list[Receipt]]
+    def _report(
+        self, publications: Sequence[Publication], receipts: list[Receipt]
     ) -> list[Receipt]:
-        receipts = await later
-        self._report(publications, receipts)
-        return receipts
-
-    def _report(self, publications: Sequence[Publication], receipts: Sequence[Receipt]) -> None:
         for (channel, event), receipt in zip(publications, receipts, strict=True):
             position, size = receipt.position, len(event.data)
             self._journal.published(channel, position, size, duplicate=receipt.duplicate)
+        return receipts
