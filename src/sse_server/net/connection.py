@@ -199,6 +199,8 @@ class Connection(asyncio.Protocol):
                 self._awaits = True
                 self._watched, self.deadline = Phase.ANSWERING, inf  # it takes what it takes
                 self._task = answer_later(site, answer, self._answer, self._transport.abort)
+                if not output:
+                    return
                 break
         else:
             self._next_turn()

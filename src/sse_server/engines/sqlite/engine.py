@@ -156,9 +156,9 @@ class SqliteEngine:
         self, publications: Sequence[Publication], group: Group
     ) -> tuple[list[Receipt], int, int]:
         """Give each its place in a group; returns also the newest of them, and how many bytes."""
-        position = self.positions.encode
+        position, rows, events = self.positions.encode, group.rows, group.events
         receipts: list[Receipt] = []
-        now_ms = round(self._wall_clock() * 1_000)
+        now_ms = int(self._wall_clock() * 1_000)
         newest = size = 0
         for channel, event in publications:
             if event.id is not None:
@@ -174,8 +174,8 @@ class SqliteEngine:
             name = position(newest)
             block = frame(name, encode(event))
             size += len(block)
-            group.rows += (newest, channel, now_ms, block)
-            group.events.append((channel, newest, event, block))
+            rows += (newest, channel, now_ms, block)
+            events.append((channel, newest, event, block))
             receipts.append(Receipt(name, duplicate=False))
         return receipts, newest, size
 
