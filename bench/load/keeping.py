@@ -16,7 +16,9 @@ _OTHER_CHANNELS = 1_000
 class _Nobody:
     """A hub without subscribers."""
 
-    def deliver(self, channel: str, offset: int, event: Event) -> None: ...
+    def deliver(
+        self, channel: str, offset: int, event: Event, block: bytes | None = None
+    ) -> None: ...
 
     def advance(self, offset: int) -> None: ...
 

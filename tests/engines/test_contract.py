@@ -47,8 +47,10 @@ class Node:
         self.epochs: list[tuple[bytes, int]] = []
         self.changed = asyncio.Event()
 
-    def deliver(self, channel: str, offset: int, event: Event) -> None:
+    def deliver(self, channel: str, offset: int, event: Event, block: bytes | None = None) -> None:
         assert offset > self.newest, "out of order"
+        name = self.engine.positions.encode(offset)
+        assert block in {None, frame(name, encode(event))}, "not what is sent"
         self.delivered.append((channel, offset, event))
         self.changed.set()
 

@@ -402,6 +402,55 @@ def test_a_gate_that_is_shut_refuses_and_lets_through_what_waits() -> None:
     run(main())
 
 
+def test_a_batch_in_parts_that_waits_for_nobody_is_not_delayed() -> None:
+    async def main() -> None:
+        node = await Node().start()
+        node.follow("news")
+        await answer(node.publish("news", *map(str, range(300))))
+        assert node.gate.delayed == 0
+
+    run(main())
+
+
+class SlowEngine(MemoryEngine):
+    """An engine that orders at once, and answers when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__(float)
+        self.answers: list[asyncio.Future[list[Receipt]]] = []
+
+    def publish(self, publications: Sequence[Publication]) -> Awaitable[list[Receipt]]:  # type: ignore[override] # it answers later
+        super().publish(publications)
+        self.answers.append(asyncio.get_running_loop().create_future())
+        return self.answers[-1]
+
+
+def test_who_waits_in_line_does_not_wait_until_others_are_stored() -> None:
+    async def main() -> None:
+        node = node_of()
+        node.runs_by_itself = False
+        engine = SlowEngine()
+        node.gate = GatedEngine(engine, node.hub)
+        engine.start(node.hub)
+        node.follow("news")
+        node.hub.deliver("news", 1, Event("1"))
+        engine.newest = 1
+        node.now = 1.0
+        waiting = [asyncio.ensure_future(answer(node.publish("news", data))) for data in "abc"]
+        await settle(3)
+        while len(engine.answers) < 3:
+            node.run()
+            await settle()
+            node.now += 1.0
+        assert not any(task.done() for task in waiting)
+        assert not node.gate._waiting
+        for number, future in enumerate(engine.answers):
+            future.set_result([Receipt(b"%d" % number, duplicate=False)])
+        assert [(await task)[0].position for task in waiting] == [b"0", b"1", b"2"]
+
+    run(main())
+
+
 class BrokenEngine(MemoryEngine):
     """An engine that is away, and answers later."""
 

@@ -17,7 +17,7 @@ class Store:
         self.engine = MemoryEngine(lambda: self.now, options)
         self.engine.start(self)
 
-    def deliver(self, channel: str, offset: int, event: Event) -> None:
+    def deliver(self, channel: str, offset: int, event: Event, block: bytes | None = None) -> None:
         self.delivered.append((channel, offset, event.data))
 
     def advance(self, offset: int) -> None:

@@ -26,7 +26,9 @@ INSERT INTO events SELECT n, 'c' || (n % 100), 1000 * n, zeroblob(20) FROM numbe
 class Hub:
     """Is handed events, and wants none."""
 
-    def deliver(self, channel: str, offset: int, event: Event) -> None: ...
+    def deliver(
+        self, channel: str, offset: int, event: Event, block: bytes | None = None
+    ) -> None: ...
 
     def advance(self, offset: int) -> None: ...
 

@@ -27,7 +27,7 @@ from sse_server.engines.schemes import EngineSettings, make_engine
 from sse_server.wire.event import Event
 
 class Nobody:
-    def deliver(self, channel, offset, event):
+    def deliver(self, channel, offset, event, block):
         pass
 
 async def main(url, start):

@@ -83,8 +83,11 @@ class Hub:
         """The newest offset of all."""
         return self.log.newest
 
-    def deliver(self, channel: str, offset: int, event: Event) -> None:
-        """Take an event that the engine has ordered: encode it, once, and stir who follows it."""
+    def deliver(self, channel: str, offset: int, event: Event, block: bytes | None = None) -> None:
+        """Take an event that the engine has ordered: encode it, once, and stir who follows it.
+
+        `block`: the engine has encoded it, to store it.
+        """
         log = self.log
         window = log.windows.get(channel)
         if window is None:
@@ -92,7 +95,8 @@ class Hub:
         followed = self._channels.get(channel)
         if followed is not None:
             followed.stir(self.pump)
-        block = frame(self.positions.encode(offset), encode(event))
+        if block is None:
+            block = frame(self.positions.encode(offset), encode(event))
         mark = None
         if event.key is not None or event.priority is not Priority.NORMAL:
             mark = Mark(event.priority is Priority.LOW, event.key)

@@ -8,12 +8,14 @@ says `Vary: Origin`.
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated
 
 from sse_server.errors import ConfigurationError, quoted
 from sse_server.http.request import Headers, Request
 from sse_server.http.response import Answer, Endpoint, EventStream, Response
 from sse_server.options import RELOADABLE, Options
+from sse_server.promise import after
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-_\[\]:]+")
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
@@ -91,13 +93,9 @@ class Cors:
             return Response(204, (*fields, *_PREFLIGHT) if allowed else fields)
         answer = self._endpoint(request)
         if isinstance(answer, Response | EventStream):
-            return _with_fields(answer, fields)
-        return _with_fields_later(answer, fields)
+            return _with_fields(fields, answer)
+        return after(answer, partial(_with_fields, fields))
 
 
-def _with_fields(answer: Answer, fields: Headers) -> Answer:
+def _with_fields(fields: Headers, answer: Answer) -> Answer:
     return replace(answer, headers=(*answer.headers, *fields))
-
-
-async def _with_fields_later(later: Awaitable[Answer], fields: Headers) -> Answer:
-    return _with_fields(await later, fields)

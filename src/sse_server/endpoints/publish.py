@@ -21,6 +21,7 @@ a lost answer gets the status of the first try.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from sse_server.endpoints.address import channel_in_path, number, only_parameters, text
 from sse_server.endpoints.envelope import parse_json, priority_named, publication
@@ -31,6 +32,7 @@ from sse_server.engines.base import Publication, Receipt, told_of
 from sse_server.errors import LimitExceeded, RequestError, UnsupportedMediaType
 from sse_server.http.request import Request
 from sse_server.http.response import Answer, Response, json_response
+from sse_server.promise import after
 from sse_server.wire.event import Event
 
 Publish = Callable[[Sequence[Publication]], list[Receipt] | Awaitable[list[Receipt]]]
@@ -93,7 +95,7 @@ class PublishEndpoint:
         receipts = self._publish([one])
         if isinstance(receipts, list):
             return _one_answer(one.channel, receipts)
-        return _one_later(one.channel, receipts)
+        return after(receipts, partial(_one_answer, one.channel))
 
     def _many(self, request: Request, batch: list[Publication]) -> Answer | Awaitable[Answer]:
         if not batch:
@@ -103,7 +105,7 @@ class PublishEndpoint:
         receipts = self._publish(batch)
         if isinstance(receipts, list):
             return _batch_answer(receipts)
-        return _batch_later(receipts)
+        return after(receipts, _batch_answer)
 
 
 def _event_by_query(request: Request) -> Event:
@@ -164,13 +166,5 @@ def _one_answer(channel: str, receipts: list[Receipt]) -> Response:
     return json_response(200, answer)
 
 
-async def _one_later(channel: str, receipts: Awaitable[list[Receipt]]) -> Answer:
-    return _one_answer(channel, await receipts)
-
-
 def _batch_answer(receipts: list[Receipt]) -> Response:
     return json_response(200, told_of(receipts))
-
-
-async def _batch_later(receipts: Awaitable[list[Receipt]]) -> Answer:
-    return _batch_answer(await receipts)

@@ -10,12 +10,14 @@ as they were sent.
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from sse_server.endpoints.not_now import refusal
 from sse_server.errors import InvalidRequest, MethodNotAllowed, NotFound, RequestError, quoted
 from sse_server.http.heads import EVENT_STREAM_FIELDS
 from sse_server.http.request import Request
 from sse_server.http.response import Answer, Endpoint, EventStream, Response
+from sse_server.promise import after
 
 METHODS = (
     # RFC 9110 section 9.3 and RFC 5789.
@@ -103,13 +105,15 @@ class Router:
             self._refused(error, request)
         return refusal(request, error)
 
-    async def _later(self, later: Awaitable[Answer], request: Request) -> Answer:
+    def _later(self, later: Awaitable[Answer], request: Request) -> Awaitable[Answer]:
         """What comes out of an endpoint that could not answer at once."""
-        try:
-            answer = await later
-        except RequestError as error:
+        make = _without_stream if request.method == b"HEAD" else _as_it_is
+        return after(later, make, partial(self._failed, request))
+
+    def _failed(self, request: Request, error: Exception) -> Response:
+        if isinstance(error, RequestError):
             return self._refusal(request, error)
-        return _without_stream(answer) if request.method == b"HEAD" else answer
+        raise error
 
     def _methods(self, pattern: str) -> Methods:
         """The methods at `pattern`, empty if it is new."""
@@ -169,6 +173,10 @@ def _options(allowed: list[bytes] | tuple[bytes, ...]) -> Endpoint:
     """Answers which methods there are."""
     response = Response(204, ((b"allow", b", ".join(allowed)),))
     return lambda _request: response
+
+
+def _as_it_is(answer: Answer) -> Answer:
+    return answer
 
 
 def _without_stream(answer: Answer) -> Response:

@@ -7,6 +7,7 @@ do. The data is the JSON as it was sent, without the spaces between its parts. T
 
 import re
 from collections.abc import Awaitable
+from functools import partial
 
 from sse_server.endpoints.address import DEFAULT_CHANNEL, channel_name, only_parameters
 from sse_server.endpoints.directory import Directory
@@ -18,6 +19,7 @@ from sse_server.endpoints.router import Router
 from sse_server.engines.base import Publication, Receipt
 from sse_server.http.request import Request
 from sse_server.http.response import Answer, Response, json_response
+from sse_server.promise import after
 from sse_server.wire.event import Event
 
 _TYPE = "notification"
@@ -53,7 +55,7 @@ class SendEndpoint:
         receipts = self._publish([Publication(channel, event)])
         if isinstance(receipts, list):
             return self._answer(channel, receipts)
-        return self._later(channel, receipts)
+        return after(receipts, partial(self._answer, channel))
 
     def _answer(self, channel: str, receipts: list[Receipt]) -> Response:
         (receipt,) = receipts
@@ -61,9 +63,6 @@ class SendEndpoint:
         return json_response(
             200, {"sent": True, "clients": clients, "id": receipt.position.decode()}
         )
-
-    async def _later(self, channel: str, receipts: Awaitable[list[Receipt]]) -> Answer:
-        return self._answer(channel, await receipts)
 
 
 def without_spaces(json: bytes) -> bytes:

@@ -99,8 +99,8 @@ def told_of(receipts: Sequence[Receipt | None]) -> dict[str, object]:
 class Upward(Protocol):
     """The hub, as an engine sees it."""
 
-    def deliver(self, channel: str, offset: int, event: Event) -> None:
-        """The next event."""
+    def deliver(self, channel: str, offset: int, event: Event, block: bytes | None = None) -> None:
+        """The next event, and its frame if the engine has made one."""
         ...
 
     def advance(self, offset: int) -> None:
@@ -165,6 +165,8 @@ class Engine(Protocol):
         self, publications: Sequence[Publication]
     ) -> list[Receipt] | Awaitable[list[Receipt]]:
         """Store `publications` and say where they stand; at once where no input or output is due.
+
+        An engine that stores for many at once answers with promises: they cost no task.
 
         Raises:
             Unavailable: not known to be stored; a retry with the same id is safe.

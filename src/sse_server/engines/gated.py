@@ -82,7 +82,6 @@ class GatedEngine:
                 return self._engine.publish(publications)
         elif not self._waiting and self._fits(publications):
             return self._engine.publish(publications)
-        self.delayed += 1
         return self._publish_later(publications)
 
     def shut(self, reason: str) -> None:
@@ -131,34 +130,44 @@ class GatedEngine:
         return any(self._pressure.must_wait(channel, size) for channel in channels)
 
     async def _publish_later(self, publications: Sequence[Publication]) -> list[Receipt]:
+        receipts: list[Receipt] = []
+        try:
+            last = await self._publish_in_line(publications, receipts)
+            # It is ordered: whoever is next in the line does not wait until it is stored, too.
+            receipts += last if isinstance(last, list) else await last
+        except Unavailable as error:
+            partly = _partly(error, receipts, len(publications))
+            if partly is None:
+                raise
+            raise partly from error
+        return receipts
+
+    async def _publish_in_line(
+        self, publications: Sequence[Publication], receipts: list[Receipt]
+    ) -> list[Receipt] | Awaitable[list[Receipt]]:
+        """Publish part by part when all before are; returns the answer to the last part."""
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
+        is_delayed = self._waiting[0] is not turn
+        self.delayed += is_delayed
         try:
-            if self._waiting[0] is not turn:
+            if is_delayed:
                 await turn
-            return await self._publish_parts(publications)
+            while True:
+                part = self._part(publications, len(receipts))
+                while self._must_wait(part):
+                    self.delayed += not is_delayed
+                    is_delayed = True
+                    await self._caught_up()
+                answer = self._engine.publish(part)
+                if len(receipts) + len(part) == len(publications):
+                    return answer
+                receipts += answer if isinstance(answer, list) else await answer
+                await asyncio.sleep(0)  # 10,000 events take 0.1 s, in which others want something
         finally:
             self._waiting.remove(turn)
             if self._waiting and not self._waiting[0].done():
                 self._waiting[0].set_result(None)
-
-    async def _publish_parts(self, publications: Sequence[Publication]) -> list[Receipt]:
-        receipts: list[Receipt] = []
-        while len(receipts) < len(publications):
-            if receipts:
-                await asyncio.sleep(0)  # 10,000 events take 0.1 s, in which others want something
-            part = self._part(publications, len(receipts))
-            while self._must_wait(part):
-                await self._caught_up()
-            try:
-                answer = self._engine.publish(part)
-                receipts += answer if isinstance(answer, list) else await answer
-            except Unavailable as error:
-                partly = _partly(error, receipts, len(publications))
-                if partly is None:
-                    raise
-                raise partly from error
-        return receipts
 
     async def _caught_up(self) -> None:
         caught_up = asyncio.get_running_loop().create_future()

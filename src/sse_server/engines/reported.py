@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Never, Protocol
 
 from sse_server.engines.base import PartlyStored
+from sse_server.promise import after
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -44,22 +46,22 @@ class ReportedPublishing:
         if not self._journal.tells_events:
             return receipts
         if isinstance(receipts, list):
-            self._report(publications, receipts)
-            return receipts
-        return self._report_later(publications, receipts)
-
-    async def _report_later(
-        self, publications: Sequence[Publication], later: Awaitable[list[Receipt]]
-    ) -> list[Receipt]:
-        try:
-            receipts = await later
-        except PartlyStored as error:
-            self._report(publications, error.receipts)
-            raise
-        self._report(publications, receipts)
-        return receipts
+            return self._report(publications, receipts)
+        make, mend = partial(self._report, publications), partial(self._report_partly, publications)
+        return after(receipts, make, mend)
 
     def _report(
+        self, publications: Sequence[Publication], receipts: list[Receipt]
+    ) -> list[Receipt]:
+        self._tell(publications, receipts)
+        return receipts
+
+    def _report_partly(self, publications: Sequence[Publication], error: Exception) -> Never:
+        if isinstance(error, PartlyStored):
+            self._tell(publications, error.receipts)
+        raise error
+
+    def _tell(
         self, publications: Sequence[Publication], receipts: Sequence[Receipt | None]
     ) -> None:
         for (channel, event), receipt in zip(publications, receipts, strict=True):

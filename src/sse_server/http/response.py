@@ -50,7 +50,8 @@ class EventStream:
 
 Answer = Response | EventStream
 Endpoint = Callable[[Request], Answer | Awaitable[Answer]]
-"""Answers at once where it can: an awaitable costs a task."""
+"""Answers at once where it can. An awaitable costs a task, a promise (`sse_server.promise`) hardly
+anything: that is for answers that many wait for at once, all others may be coroutines."""
 
 
 def json_response(status: int, value: object, headers: Headers = ()) -> Response:

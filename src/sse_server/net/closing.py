@@ -26,6 +26,9 @@ def close_gently(transport: asyncio.Transport) -> None:
         return
     if transport.can_write_eof():
         transport.resume_reading()
-        transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:  # what has just been written was reset: the client is gone
+            transport.abort()
     else:  # TLS says that it ends, and waits for the answer
         transport.close()

@@ -7,13 +7,14 @@ decides what is waited for and how long; the site's timer looks at `deadline`.
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import TYPE_CHECKING, cast
 
 from sse_server.errors import RequestError
 from sse_server.http.h2_frames import PREFACE
 from sse_server.http.http1 import Http1, Phase
 from sse_server.http.response import EventStream, Response
-from sse_server.net.asking import ask, wait_for
+from sse_server.net.asking import answer_later, ask
 from sse_server.net.closing import close_gently, took_too_long
 from sse_server.net.held import TooMuchHeld
 from sse_server.net.http2_connection import Http2Connection
@@ -21,7 +22,7 @@ from sse_server.net.stream import Stream
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Sequence
 
     from sse_server.http.response import Answer
     from sse_server.net.site import Site
@@ -35,8 +36,9 @@ _ANSWER_BYTES_PER_TURN = 65_536
 class Connection(asyncio.Protocol):
     """Reads requests, has them answered, and becomes a stream when one of them opens one."""
 
-    __slots__ = ("_body_bytes", "_holds", "_is_new", "_lingers", "_machine", "_scheduled", "_site",
-                 "_stalled", "_task", "_transport", "_watched", "deadline")  # fmt: skip
+    __slots__ = ("_awaits", "_body_bytes", "_holds", "_is_new", "_lingers", "_machine",
+                 "_scheduled", "_site", "_stalled", "_task", "_transport", "_watched",
+                 "deadline")  # fmt: skip
 
     _transport: asyncio.Transport
     streams = ()  # a connection with a stream is a `Stream`
@@ -45,7 +47,8 @@ class Connection(asyncio.Protocol):
         """Made by the listener for every connection it accepts."""
         self._site = site
         self._machine = Http1(site.http1, site.date)
-        self._task: asyncio.Task[None] | None = None  # an answer that takes its time
+        self._awaits = False  # an answer that takes its time
+        self._task: asyncio.Future[Answer] | None = None  # that makes it, if there is one
         self._stalled = False  # the client does not read its answers
         self._scheduled = False  # the next turn is asked for
         self._is_new = True  # it may turn out to be HTTP/2
@@ -86,7 +89,7 @@ class Connection(asyncio.Protocol):
             machine.receive(data)
             if self._is_new and self._becomes_http2():
                 return
-            if self._task is not None and not machine.wants_input:
+            if self._awaits and not machine.wants_input:
                 self._transport.pause_reading()
             self._serve()
             self._count_held()
@@ -108,7 +111,7 @@ class Connection(asyncio.Protocol):
         self._machine.receive(b"")
         self._serve()
         self._count_held()
-        return self._task is not None or self._scheduled or self._stalled
+        return self._awaits or self._scheduled or self._stalled
 
     def pause_writing(self) -> None:
         """Transport: the client does not read. Answer no more until it does."""
@@ -118,7 +121,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Transport: it reads again."""
         self._stalled = False
-        if self._task is None and not self._lingers:
+        if not (self._awaits or self._lingers):
             self._next_turn()
 
     def time_out(self) -> None:
@@ -154,18 +157,18 @@ class Connection(asyncio.Protocol):
         held = 0
         if not self._lingers:
             held = self._machine.held_bytes
-            if self._task is not None:
+            if self._awaits:
                 held += self._body_bytes
             elif self._stalled:
                 held += self._transport.get_write_buffer_size()
         if held or self._holds:
             self._holds = held > 0
-            self._site.held.count(self, held, unanswered=self._task is not None)
+            self._site.held.count(self, held, unanswered=self._awaits)
 
     def _serve(self) -> None:
         """Answer what has arrived, one turn's worth of it."""
         machine, site = self._machine, self._site
-        if self._task is not None or self._stalled or self._scheduled:
+        if self._awaits or self._stalled or self._scheduled:
             return
         output: list[bytes] = []
         room = _ANSWER_BYTES_PER_TURN
@@ -193,7 +196,11 @@ class Connection(asyncio.Protocol):
                 self._open(answer, output)
                 return
             else:
-                self._task = self._site.loop.create_task(self._answer_later(answer))
+                self._awaits = True
+                self._watched, self.deadline = Phase.ANSWERING, inf  # it takes what it takes
+                self._task = answer_later(site, answer, self._answer, self._transport.abort)
+                if not output:
+                    return
                 break
         else:
             self._next_turn()
@@ -262,14 +269,11 @@ class Connection(asyncio.Protocol):
         self._site.journal.refused(error)
         self._finish(b"".join((*output, self._machine.refuse(error))))
 
-    async def _answer_later(self, later: Awaitable[Answer]) -> None:
-        try:
-            answer = await wait_for(self._site, later)
-        except asyncio.CancelledError:  # the client is gone, or whoever was to answer gave up
-            self._transport.abort()
-            raise
+    def _answer(self, answer: Answer) -> None:
+        """An answer that took its time is there."""
+        self._awaits = False
         self._task = None
-        if self._transport.is_closing():
+        if self._lingers or self._transport.is_closing():
             return
         if isinstance(answer, EventStream):
             self._transport.resume_reading()
@@ -278,5 +282,6 @@ class Connection(asyncio.Protocol):
             return
         self._write(self._machine.respond(answer, close=self._site.draining))
         self._count_held()
-        if not self._lingers and not self._stalled:
+        # Nearly always nothing has come behind it; then reading goes on, as it did.
+        if not (self._lingers or self._stalled or self._machine.phase is Phase.IDLE):
             self._next_turn()

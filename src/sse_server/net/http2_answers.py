@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sse_server.http.response import EventStream, Response
-from sse_server.net.asking import ask, wait_for
+from sse_server.net.asking import answer_later, ask
 from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable
 
     from sse_server.http.h2_stream import Http2Stream
@@ -23,19 +24,20 @@ _ANSWER_BYTES = 1024 * 1024  # that one client does not take: then its requests 
 class Http2Answers:
     """Has requests answered as long as the client takes its answers."""
 
-    __slots__ = ("_machine", "_site", "_tasks", "_transport")
+    __slots__ = ("_awaited", "_late", "_machine", "_site", "_transport")
 
     def __init__(self, machine: Http2, site: Site, transport: asyncio.Transport) -> None:
         """`machine` has the requests."""
         self._machine = machine
         self._site = site
         self._transport = transport
-        self._tasks: set[asyncio.Task[None]] | None = None  # answers that take their time
+        self._awaited: set[Http2Stream] | None = None  # whose answers take their time
+        self._late: list[tuple[Http2Stream, Answer]] | None = None  # of them, those that are there
 
     @property
     def are_awaited(self) -> bool:
         """Whether somebody is about to answer."""
-        return bool(self._tasks)
+        return bool(self._awaited)
 
     def answer(self) -> bool:
         """Answer what has come; whether there was anything."""
@@ -59,8 +61,9 @@ class Http2Answers:
 
     def cancel(self) -> None:
         """Nobody waits for them any more."""
-        for task in self._tasks or ():
-            task.cancel()
+        for stream in self._awaited or ():
+            if stream.cancel is not None:
+                stream.cancel()
 
     def _respond(self, stream: Http2Stream, answer: Answer) -> None:
         if isinstance(answer, Response):
@@ -77,22 +80,39 @@ class Http2Answers:
             stream.end(CloseReason.DRAINED)
 
     def _await(self, stream: Http2Stream, later: Awaitable[Answer]) -> None:
-        task = self._site.loop.create_task(self._answer_later(stream, later))
-        if self._tasks is None:
-            self._tasks = set()
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        stream.cancel = task.cancel
+        if self._awaited is None:
+            self._awaited = set()
+        self._awaited.add(stream)
+        task = answer_later(
+            self._site, later, partial(self._collect, stream), partial(self._lose, stream)
+        )
+        if task is not None:
+            stream.cancel = task.cancel
 
-    async def _answer_later(self, stream: Http2Stream, later: Awaitable[Answer]) -> None:
-        try:
-            answer = await wait_for(self._site, later)
-        except asyncio.CancelledError:  # the client is gone, or whoever was to answer gave up
-            if stream.is_open:
-                stream.abort(CloseReason.LOST)
-            raise
+    def _collect(self, stream: Http2Stream, answer: Answer) -> None:
+        """An answer that took its time is there. Those of one turn go out in one write."""
+        assert self._awaited is not None
+        self._awaited.discard(stream)
         stream.cancel = None
-        if stream.is_open and not self._transport.is_closing():
-            self._machine.flow.collect()
-            self._respond(stream, answer)
-            self._machine.flow.release()
+        if self._late is None:
+            self._late = []
+            self._site.loop.call_soon(self._answer_late)
+        self._late.append((stream, answer))
+
+    def _answer_late(self) -> None:
+        late, self._late = self._late, None
+        if late is None or self._transport.is_closing():
+            return
+        flow = self._machine.flow
+        flow.collect()
+        for stream, answer in late:
+            if stream.is_open:
+                self._respond(stream, answer)
+        flow.release()
+
+    def _lose(self, stream: Http2Stream) -> None:
+        """Its client is gone, or whoever was to answer gave up."""
+        assert self._awaited is not None
+        self._awaited.discard(stream)
+        if stream.is_open:
+            stream.abort(CloseReason.LOST)

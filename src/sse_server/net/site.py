@@ -67,12 +67,12 @@ class ConnectionOptions(Options):
     def patience(self, phase: Phase) -> float:
         """Seconds for which a connection of HTTP/1.1 may be in a phase."""
         match phase:
+            case Phase.IDLE:
+                return self.idle_timeout_seconds
             case Phase.HEAD:
                 return self.head_timeout_seconds
             case Phase.BODY:
                 return self.body_timeout_seconds
-            case Phase.IDLE:
-                return self.idle_timeout_seconds
             case _:  # an answer takes what it takes
                 return inf
 

@@ -3,6 +3,10 @@
 One group is being written at a time; what is published meanwhile is the next. When a group is
 stored the loop is woken once: its events are handed up, and its publishers answered. So nothing is
 handed up that a crash could take back, and no task is made for a publish.
+
+A group costs as much as ten of its events. So one is not begun with the first event, but when a
+turn of the loop has brought nothing more for it; and not before those of the last have been
+answered, since their publishers are about to send more.
 """
 
 from __future__ import annotations
@@ -19,11 +23,13 @@ from sse_server.core.engine_counters import EngineCounters
 from sse_server.engines.base import Receipt
 from sse_server.engines.idempotency import IdempotencyKeys
 from sse_server.engines.sqlite.file import DatabaseFile, begin_epoch, newest_offset
+from sse_server.engines.sqlite.group import Waiting
 from sse_server.engines.sqlite.pages import read_page
 from sse_server.engines.sqlite.problems import problem_of
 from sse_server.engines.sqlite.retention import Retention
-from sse_server.engines.sqlite.writer import Group, Writer
+from sse_server.engines.sqlite.writer import Writer
 from sse_server.errors import Unavailable
+from sse_server.promise import Promise
 from sse_server.wire.encoder import encode, frame
 
 if TYPE_CHECKING:
@@ -33,30 +39,15 @@ if TYPE_CHECKING:
     from sse_server.core.log_options import LogOptions
     from sse_server.engines.base import Publication, Upward
     from sse_server.engines.idempotency import IdempotencyOptions
+    from sse_server.engines.sqlite.group import Group
     from sse_server.engines.sqlite.options import SqliteOptions
-    from sse_server.engines.sqlite.writer import EventRow, KeyRow, Outcome
-    from sse_server.wire.event import Event
+    from sse_server.engines.sqlite.writer import Outcome
 
-_GROUP_EVENTS = 4_096  # about 20 ms in one transaction
-_GROUP_BYTES = 8 * 1024 * 1024
 _MAX_WAITING_BYTES = 64 * 1024 * 1024
+_MAX_GATHERING_SECONDS = 0.002
+"""For which a group may go on growing: about as long as a small commit takes on a slow disk."""
 _READERS = 2
 """Threads that read: while one waits for the disk another page can be read."""
-
-
-class _Publish:
-    """One call of `publish`, until it is answered."""
-
-    __slots__ = ("answer", "bytes", "events", "is_stored", "keys", "new", "receipts")
-
-    def __init__(self, answer: asyncio.Future[list[Receipt]]) -> None:
-        self.answer = answer
-        self.receipts: list[Receipt] = []
-        self.new: list[tuple[str, int, Event]] = []  # to be handed up
-        self.events: list[EventRow] = []
-        self.keys: list[KeyRow] = []
-        self.bytes = 0
-        self.is_stored = True  # nothing but repeats of what is
 
 
 class SqliteEngine:
@@ -86,10 +77,10 @@ class SqliteEngine:
         self.counters = EngineCounters()
         self._ordered = 0  # the newest offset that was given
         self._upward: Upward | None = None
-        self._waiting: list[_Publish] = []
-        self._waiting_bytes = 0
-        self._writing: list[_Publish] = []
-        self._is_writing = False
+        self._waiting = Waiting()
+        self._is_busy = False  # a group is gathered, written or answered
+        self._gathered = 0  # publishes that the last turn has seen
+        self._write_at = 0.0  # by the loop's clock, at the latest
         self._is_closed = False
         self._ended: asyncio.Event | None = None
         self._reading = local()
@@ -139,7 +130,7 @@ class SqliteEngine:
 
     def publish(
         self, publications: Sequence[Publication]
-    ) -> list[Receipt] | asyncio.Future[list[Receipt]]:
+    ) -> list[Receipt] | Promise[list[Receipt]]:
         """Order `publications`; the answer comes when they are stored.
 
         Raises:
@@ -148,56 +139,62 @@ class SqliteEngine:
         assert self._upward is not None, "published before start"
         if self._is_closed:
             raise Unavailable("the engine is closed")
-        if self._waiting_bytes > _MAX_WAITING_BYTES:
+        if self._waiting.bytes > _MAX_WAITING_BYTES:
             raise Unavailable("too much waits to be stored: publish again later")
-        publish = _Publish(self._loop.create_future())
-        self._order(publish, publications)
-        if publish.is_stored:
-            return publish.receipts
-        self._waiting.append(publish)
-        self._waiting_bytes += publish.bytes
-        if not self._is_writing:
-            self._write()
-        return publish.answer
+        group = self._waiting.filling
+        receipts, newest, size = self._order(publications, group)
+        if newest <= self.newest:
+            return receipts  # nothing but repeats of what is stored
+        answer: Promise[list[Receipt]] = Promise()
+        group.answers.append((answer, receipts))
+        self._waiting.count(size)
+        if not self._is_busy:
+            self._begin()
+        return answer
 
-    def _order(self, publish: _Publish, publications: Sequence[Publication]) -> None:
-        position = self.positions.encode
-        now_ms = round(self._wall_clock() * 1_000)
+    def _order(
+        self, publications: Sequence[Publication], group: Group
+    ) -> tuple[list[Receipt], int, int]:
+        """Give each its place in a group; returns also the newest of them, and how many bytes."""
+        position, rows, events = self.positions.encode, group.rows, group.events
+        receipts: list[Receipt] = []
+        now_ms = int(self._wall_clock() * 1_000)
+        newest = size = 0
         for channel, event in publications:
             if event.id is not None:
                 now = self._clock()
                 first = self._keys.find(channel, event.id, now)
                 if first is not None:
-                    publish.receipts.append(Receipt(position(first), duplicate=True))
-                    if first > self.newest:
-                        publish.is_stored = False
+                    newest = max(newest, first)
+                    receipts.append(Receipt(position(first), duplicate=True))
                     continue
                 self._keys.remember(channel, event.id, self._ordered + 1, now)
-                publish.keys.append((self._ordered + 1, channel, event.id, now_ms))
-            self._ordered = offset = self._ordered + 1
-            name = position(offset)
+                group.keys.append((self._ordered + 1, channel, event.id, now_ms))
+            self._ordered = newest = self._ordered + 1
+            name = position(newest)
             block = frame(name, encode(event))
-            publish.events.append((offset, channel, now_ms, block))
-            publish.bytes += len(block)
-            publish.new.append((channel, offset, event))
-            publish.is_stored = False
-            publish.receipts.append(Receipt(name, duplicate=False))
+            size += len(block)
+            rows += (newest, channel, now_ms, block)
+            events.append((channel, newest, event, block))
+            receipts.append(Receipt(name, duplicate=False))
+        return receipts, newest, size
 
-    def _write(self) -> None:
-        """Have the next group stored."""
-        count = events = size = 0
-        for publish in self._waiting:
-            if count and (events > _GROUP_EVENTS or size > _GROUP_BYTES):
-                break
-            count += 1
-            events += len(publish.events)
-            size += publish.bytes
-        self._writing, self._waiting = self._waiting[:count], self._waiting[count:]
-        self._waiting_bytes -= size
-        self._is_writing = True
-        rows = [row for publish in self._writing for row in publish.events]
-        keys = [row for publish in self._writing for row in publish.keys]
-        self._writer.store(Group(rows, keys))
+    def _begin(self) -> None:
+        """Have the next group stored when all of it has come."""
+        self._is_busy = True
+        self._gathered = 0
+        self._write_at = self._loop.time() + _MAX_GATHERING_SECONDS
+        self._loop.call_soon(self._gather)
+
+    def _gather(self) -> None:
+        waiting = self._waiting
+        count = len(waiting.filling.answers)
+        grows = count > self._gathered and not waiting.has_full
+        if grows and self._loop.time() < self._write_at:
+            self._gathered = count
+            self._loop.call_soon(self._gather)
+        else:
+            self._writer.store(waiting.take())
 
     def _tell(self, outcome: Outcome | None) -> None:
         """In the writer's thread: wake the loop."""
@@ -210,42 +207,47 @@ class SqliteEngine:
             self._ended.set()
             return
         self.trouble = outcome.problem and f"events cannot be stored: {outcome.problem}"
-        if outcome.group is None:
+        group = outcome.group
+        if group is None:
             return
-        written, self._writing = self._writing, []
-        self._is_writing = False
         if outcome.problem is None:
-            self.counters.stored(sum(len(one.events) for one in written), outcome.seconds)
-            self._hand_up(written)
+            self.counters.stored(len(group.events), outcome.seconds)
+            self._hand_up(group)
+            self._loop.call_soon(self._answer, group)  # behind the pump, which has been woken
         else:
-            # Those who wait would wait as long again. Among them may be repeats of what has failed.
-            written += self._waiting
-            self._waiting = []
-            self._waiting_bytes = 0
             self.counters.failures += 1
-            self._refuse(written)
-        if self._waiting:
-            self._write()
-        elif self._is_closed:
-            self._writer.stop()
+            # Those who wait would wait as long again. Among them may be repeats of what has failed.
+            self._refuse([group, *self._waiting.take_all()])
 
-    def _hand_up(self, written: list[_Publish]) -> None:
+    def _hand_up(self, group: Group) -> None:
         assert self._upward is not None
         deliver = self._upward.deliver
-        for publish in written:
-            for channel, offset, event in publish.new:
-                self.newest = offset
-                deliver(channel, offset, event)
-            if not publish.answer.done():  # nobody may wait for it any more
-                publish.answer.set_result(publish.receipts)
+        for channel, offset, event, block in group.events:
+            self.newest = offset
+            deliver(channel, offset, event, block)
 
-    def _refuse(self, failed: list[_Publish]) -> None:
-        for publish in failed:
-            for offset, channel, key, _ in publish.keys:
+    def _answer(self, group: Group) -> None:
+        for answer, receipts in group.answers:
+            answer.keep(receipts)
+        self._go_on()
+
+    def _refuse(self, failed: list[Group]) -> None:
+        for group in failed:
+            for offset, channel, key, _ in group.keys:
                 self._keys.forget(channel, key, offset)
-        for publish in failed:
-            if not publish.answer.done():
-                publish.answer.set_exception(Unavailable(f"{self.trouble}: publish again later"))
+        for group in failed:
+            for answer, _ in group.answers:
+                answer.fail(Unavailable(f"{self.trouble}: publish again later"))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """With the next group, if there is one."""
+        if self._waiting:
+            self._begin()
+            return
+        self._is_busy = False
+        if self._is_closed:
+            self._writer.stop()
 
     async def history(self, question: Question, max_frames: int, max_bytes: int) -> Page:
         """Read a page.
@@ -280,7 +282,7 @@ class SqliteEngine:
         if self._ended is None or self._is_closed:
             return
         self._is_closed = True
-        if not self._is_writing:
+        if not self._is_busy:
             self._writer.stop()
         await self._ended.wait()
         await asyncio.to_thread(self._readers.shutdown)

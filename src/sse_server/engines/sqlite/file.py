@@ -40,6 +40,9 @@ APPLICATION_ID = 0x5353_4531  # "SSE1", for file(1)
 SCHEMA = 1
 MAX_EPOCHS = 10_000
 """A start every minute for a week. Positions of older ones are of a log that is gone."""
+# Of the write-ahead log, 16 MB: moving them into the file is waited for, mostly for the disk. With
+# SQLite's own 1,000 that was 5 % of the time of a server that does nothing but store, now half.
+_CHECKPOINT_PAGES = 4_000
 _WAL_LIMIT_BYTES = 64 * 1024 * 1024  # what is left of a write-ahead log that has grown
 _CACHE_KIB = 16 * 1024
 
@@ -149,6 +152,7 @@ class DatabaseFile:
             _write_ahead(connection, self.path)
             is_full = self._options.durability is Durability.FULL
             connection.execute(f"PRAGMA synchronous = {'FULL' if is_full else 'NORMAL'}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
             with transaction(connection):
                 if not _user_version(connection):

@@ -1,7 +1,6 @@
 """The writer: one thread that stores groups of events, and trims in between.
 
-It is given one group at a time, which is everything that was published while the last was being
-written: so the slower the disk is, the larger the groups are. A group is one transaction.
+It is given one group at a time, which is one transaction.
 
 Rows go to SQLite many at a time. `executemany` would give back the interpreter's lock for each row,
 and wait for it each time while the loop is busy: up to 5 ms.
@@ -13,6 +12,7 @@ import contextlib
 import sqlite3
 import threading
 import time
+from functools import cache
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,24 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sse_server.engines.sqlite.file import DatabaseFile
+    from sse_server.engines.sqlite.group import Group, Value
 
-_ROWS = 128  # in one statement: 4 values each, and SQLite before 3.32 allows 999
-_ROW = "(?,?,?,?)"
+_VALUES = 4  # in a row
+_ROWS = 128  # in one statement: SQLite before 3.32 allows 999 values
 _EVENTS = "INSERT INTO events (offset, channel, time, block) VALUES "
 _KEYS = "INSERT INTO keys (offset, channel, key, time) VALUES "
 _RETRY_SECONDS = 1.0  # how often to look whether it works again
-
-EventRow = tuple[int, str, int, bytes]
-"""Offset, channel, time in milliseconds, block."""
-KeyRow = tuple[int, str, str, int]
-"""Offset, channel, key, time in milliseconds."""
-
-
-class Group(NamedTuple):
-    """What is stored in one transaction."""
-
-    events: Sequence[EventRow]
-    keys: Sequence[KeyRow]
 
 
 class Outcome(NamedTuple):
@@ -85,18 +74,22 @@ class Writer:
         self._groups.put(None)
 
     def _run(self) -> None:
-        while True:
-            try:
-                group = self._groups.get(timeout=self._trim())
-            except Empty:
-                if not self._works:
-                    self._attempt(None)
-                continue
-            if group is None:
-                break
-            self._attempt(group)
+        while self._take_turn():
+            pass
         self._connection.close()
         self._tell_loop(None)
+
+    def _take_turn(self) -> bool:
+        """Store what comes next, or see what is due; whether to go on."""
+        try:
+            group = self._groups.get(timeout=self._trim())
+        except Empty:
+            if not self._works:
+                self._attempt(None)
+            return True
+        if group is not None:
+            self._attempt(group)
+        return group is not None
 
     def _attempt(self, group: Group | None) -> None:
         """Store a group, or see whether one could be, and tell what came of it."""
@@ -108,8 +101,8 @@ class Writer:
                 if group is None:
                     self._probe()
                 else:
-                    self._insert(_EVENTS, group.events)
-                    self._insert(_KEYS, group.keys)
+                    self._insert(_EVENTS, group.rows)
+                    self._insert(_KEYS, [value for row in group.keys for value in row])
         except Exception as error:  # noqa: BLE001 (the edge of the thread: publishers are answered)
             problem = problem_of(error)
         self._works = problem is None
@@ -119,11 +112,10 @@ class Writer:
         with contextlib.suppress(RuntimeError):  # the loop was closed before the engine
             self._tell(outcome)
 
-    def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        for start in range(0, len(rows), _ROWS):
-            some = rows[start : start + _ROWS]
-            values = [value for row in some for value in row]
-            self._connection.execute(statement + ",".join([_ROW] * len(some)), values)
+    def _insert(self, statement: str, values: Sequence[Value]) -> None:
+        for start in range(0, len(values), _VALUES * _ROWS):
+            some = values[start : start + _VALUES * _ROWS]
+            self._connection.execute(_of_rows(statement, len(some) // _VALUES), some)
 
     def _probe(self) -> None:
         self._connection.execute("UPDATE facts SET value = value + 1 WHERE name = 'probe'")
@@ -137,3 +129,8 @@ class Writer:
         except Exception:  # noqa: BLE001 (what is damaged may read as anything; events are stored)
             self._retention.counters.trim_failures += 1
             return _RETRY_SECONDS
+
+
+@cache  # of so few that all are remembered
+def _of_rows(statement: str, rows: int) -> str:
+    return statement + ",".join(["(?,?,?,?)"] * rows)
