@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from sse_server.core.history import Page, Question
 from sse_server.core.hub import Hub
 from sse_server.core.hub_options import HubOptions
@@ -10,7 +12,7 @@ from sse_server.core.policy import AfterGap
 from sse_server.core.window import ChannelOptions
 from sse_server.http.chunked import plain
 from sse_server.wire.event import Event
-from sse_server.wire.flow import CloseReason
+from sse_server.wire.flow import CloseReason, Sink
 from sse_server.wire.position import Positions
 from tests.core.fakes import Recorder
 
@@ -54,7 +56,10 @@ class Node:
         self.wakes = 0
         self.now = 0.0
         channel = ChannelOptions(after_gap=after_gap)
-        log = LogOptions(channel=channel, max_bytes=max_bytes, max_burst_bytes=100)
+        fleeting = (("fleeting", ChannelOptions(ephemeral=True)),)
+        log = LogOptions(
+            patterns=fleeting, channel=channel, max_bytes=max_bytes, max_burst_bytes=100
+        )
         self.hub = Hub(
             HubOptions(log=log, heartbeat_seconds=15.0, writes_per_run=1),
             Positions(b"e"),
@@ -416,3 +421,46 @@ def test_who_waits_when_a_new_epoch_begins_comes_back() -> None:
     assert sink.gaps == []  # it has had nothing that is gone
     assert node.engine.cancelled == 1
     assert not any(node.hub.heartbeats._buckets.values())
+
+
+class Carrier:
+    """A connection that carries several streams, and their bundle."""
+
+    def __init__(self) -> None:
+        self.sinks: list[Sink] = []
+
+    def bundle(self) -> "Carrier":
+        return self
+
+    def add(self, sink: Sink) -> None:
+        self.sinks.append(sink)
+
+    def remove(self, sink: Sink) -> None:
+        self.sinks.remove(sink)
+
+    def write(self, data: bytes) -> None:
+        for sink in self.sinks:
+            sink.write(data)
+
+
+@pytest.mark.parametrize("is_bundled", [False, True])
+def test_a_lane_that_has_gone_on_without_a_write_takes_its_members_along(
+    *, is_bundled: bool
+) -> None:
+    """Else the streams of one connection take two writes, and who leaves has an old place."""
+    node = Node(watcher=Watched())
+    carrier = Carrier() if is_bundled else None
+    subscribers = []
+    for offset in (100, 120):
+        sink = Recorder()
+        sink.bundler = carrier
+        subscribers.append(node.hub.subscribe(sink, plain, ["fleeting"], None))
+        node.hub.complete("fleeting", offset)
+        node.run()
+    group = subscribers[0].group
+    assert group is not None
+    assert len(group.lanes) == 1
+    assert [member.size for lane in group.lanes for member in lane.members] == (
+        [2] if is_bundled else [1, 1]
+    )
+    assert node.hub.change(subscribers[0], ["fleeting", "news"]) == 120

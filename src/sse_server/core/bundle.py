@@ -78,7 +78,7 @@ class Bundle:
         """Take a member out, at the bundle's place; when it was the last, the bundle is gone."""
         lane = self.lane
         assert lane is not None
-        member.place = max(member.place, self.place)
+        member.place = max(member.place, lane.place_of(self))
         member.seen = lane.seen_of(self)
         member.take(self.sent)
         last = self.members.pop()

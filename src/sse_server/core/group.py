@@ -84,7 +84,7 @@ class Group:
             lane.add(member, told)
             return
         bundle = lane.bundles.get(bundler)
-        if bundle is not None and bundle.place < newest:  # a visit that goes on comes to it later
+        if bundle is not None and lane.place_of(bundle) < newest:  # a visit comes to it later
             lane = self._new_lane(member)
             bundle = None
         if bundle is None:

@@ -99,12 +99,19 @@ class Lane:
         self.streams -= member.size
         member.lane = None
         unvisited = self.visiting and member.place < self.place
+        if not unvisited:  # the lane may have gone on without a write
+            member.place = max(member.place, self.place)
         member.seen = self.seen_before if unvisited else self.seen
         member.take(self.sent_before if unvisited else self.sent)
 
     def settle(self) -> None:
         """A member has left."""
         self.group.settle(self)
+
+    def place_of(self, bundle: Bundle) -> int:
+        """Up to where all that stand in a bundle have everything."""
+        unvisited = self.visiting and bundle.place < self.place
+        return bundle.place if unvisited else self.place
 
     def seen_of(self, bundle: Bundle) -> int:
         """Frames of the group's windows up to the place at which a bundle is."""
