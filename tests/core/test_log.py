@@ -20,6 +20,7 @@ class Reader:
     def __init__(self, *windows: Window, framing: Framing = plain) -> None:
         self.windows = windows
         self.framing = framing
+        self.size = 2
 
 
 def log_of(

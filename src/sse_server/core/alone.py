@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 def needs_own_reading(reader: Subscriber) -> bool:
     """Whether what it is to be sent next differs from what its group is."""
     place = reader.place
-    if reader.start is not None or losers(reader.windows, place) or reader.lags:
+    if reader.start is not None or reader.lags:
         return True
-    return any(channel.window.newest > place for channel in reader.beside)
+    for channel in reader.beside:
+        if channel.window.newest > place:
+            return True
+    return bool(losers(reader.windows, place))
 
 
 def read_alone(reader: Subscriber, log: Log, group: Group) -> Burst | None:

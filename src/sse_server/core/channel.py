@@ -55,6 +55,11 @@ class Channel:
 
     def run(self, pump: Pump) -> int:
         """Wake the groups, some at a time."""
+        if len(self.groups) == 1 and not self._asleep:  # most channels of who has one of his own
+            for group in self.groups:
+                group.wake(pump)
+            self.queued = False
+            return 1
         asleep = self._asleep or list(self.groups)
         self._asleep = asleep[_GROUPS_PER_RUN:]
         for group in asleep[:_GROUPS_PER_RUN]:

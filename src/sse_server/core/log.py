@@ -32,6 +32,9 @@ class Readable(Hashable, Protocol):
         """How blocks become what one write sends."""
         ...
 
+    size: int
+    """How many they are."""
+
 
 class Tombstone(NamedTuple):
     """What a forgotten window had lost, as a window keeps it."""
@@ -133,18 +136,21 @@ class Log:
 
         The caller has seen that nothing is lost beyond `place`.
         """
-        key = (group, place)
-        burst = self._memo.get(key)
         newest = self.newest
-        if burst is not None and (burst.cut or burst.newest == newest):
-            return burst
+        is_shared = group.size > 1
+        if is_shared:
+            burst = self._memo.get((group, place))
+            if burst is not None and (burst.cut or burst.newest == newest):
+                return burst
         reading = read(group.windows, place, newest, self.options.max_burst_bytes)
         if reading is None:
             return None
         burst = self.burst(reading, group.framing)
+        if not is_shared:  # nobody else asks
+            return burst
         if self._memo_bytes > self.options.max_memo_bytes:
             self.forget_bursts()
-        self._memo[key] = burst
+        self._memo[group, place] = burst
         self._memo_bytes += len(burst.data)
         return burst
 

@@ -7,6 +7,7 @@ from sse_server.core.history import Page, Question
 from sse_server.engines.base import Publication, Receipt, Upward
 from sse_server.engines.idempotency import IdempotencyKeys, IdempotencyOptions
 from sse_server.errors import Unavailable
+from sse_server.wire.encoder import encode, frame
 from sse_server.wire.position import Positions, new_epoch
 
 
@@ -39,19 +40,20 @@ class MemoryEngine:
         """Order and deliver `publications`; says where they stand."""
         assert self._upward is not None, "published before start"
         deliver = self._upward.deliver
-        encode = self.positions.encode
+        position = self.positions.encode
         receipts = []
         for channel, event in publications:
             if event.id is not None:
                 now = self._clock()
                 first = self._keys.find(channel, event.id, now)
                 if first is not None:
-                    receipts.append(Receipt(encode(first), duplicate=True))
+                    receipts.append(Receipt(position(first), duplicate=True))
                     continue
                 self._keys.remember(channel, event.id, self.newest + 1, now)
             self.newest = offset = self.newest + 1
-            deliver(channel, offset, event)
-            receipts.append(Receipt(encode(offset), duplicate=False))
+            name = position(offset)
+            deliver(channel, offset, event, frame(name, encode(event)))
+            receipts.append(Receipt(name, duplicate=False))
         return receipts
 
     async def history(self, question: Question, max_frames: int, max_bytes: int) -> Page:  # noqa: ARG002 (the contract's)
