@@ -56,7 +56,7 @@ test-slow: $(VENV)/.dev test-peers ## the slow tests (PYTEST_ARGS=…)
 bench: $(VENV)/.dev ## measure beside nginx+nchan and Node, 5 minutes (BENCH_ARGS=--short)
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-proof: $(VENV)/.dev ## measure everything, three times, over an hour; goes on where it was ended
+proof: $(VENV)/.dev ## measure everything, three times, an hour; goes on where it was ended
 	$(BIN)/python -m bench --proof $(BENCH_ARGS)
 
 lock: $(VENV)/.dev ## remake the lock files (LOCK_ARGS=--upgrade for newer versions)

@@ -100,7 +100,7 @@ def deliver_beside() -> Callable[[], object]:
     return publish
 
 
-@row("deliver to 10,000 channels, one subscriber each", "per event", target=2.6, calls=_CHANNELS)
+@row("deliver to 10,000 channels, one subscriber each", "per event", target=2.2, calls=_CHANNELS)
 def deliver_to_channels() -> Callable[[], object]:
     node = Node()
     names = [f"user{number}" for number in range(_CHANNELS)]

@@ -266,7 +266,7 @@ def test_data_for_a_stream_that_both_have_ended_is_an_error_of_the_stream(flags:
 @pytest.mark.parametrize(
     "late",
     [window_update(1, 1), window_update(1, 0), frame(RST_STREAM, 0, 1, b"\0\0\0\x08"),
-     frame(PRIORITY, 0, 1, b"\0\0\0\3\0"), frame(PRIORITY, 0, 1, b"short!")],
+     frame(PRIORITY, 0, 1, b"\0\0\0\3\0"), frame(PRIORITY, 0, 1, b"\0\0\0\1\0")],
 )  # fmt: skip
 def test_what_may_come_for_a_stream_that_both_have_ended_is_passed_over(late: bytes) -> None:
     peer = Peer()
@@ -274,6 +274,15 @@ def test_what_may_come_for_a_stream_that_both_have_ended_is_passed_over(late: by
     peer.tell(head(1))
     peer.tell(late + head(3))
     assert (peer.goaways, peer.resets, peer.requests) == ([], [], 2)
+
+
+def test_a_short_priority_is_an_error_however_late_it_is() -> None:
+    """Whether its stream has been answered by then is a matter of milliseconds."""
+    peer = Peer()
+    peer.answers = True
+    peer.tell(head(1))
+    peer.tell(frame(PRIORITY, 0, 1, b"short!"))
+    assert peer.goaways == [FRAME_SIZE_ERROR]
 
 
 @pytest.mark.parametrize("wrong", [window_update(1, 0), frame(PRIORITY, 0, 1, b"short!")])

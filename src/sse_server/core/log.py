@@ -33,7 +33,6 @@ class Readable(Hashable, Protocol):
         ...
 
     size: int
-    """How many they are."""
 
 
 class Tombstone(NamedTuple):
@@ -136,18 +135,16 @@ class Log:
 
         The caller has seen that nothing is lost beyond `place`.
         """
-        newest = self.newest
-        is_shared = group.size > 1
-        if is_shared:
-            burst = self._memo.get((group, place))
-            if burst is not None and (burst.cut or burst.newest == newest):
-                return burst
+        newest, is_shared = self.newest, group.size > 1
+        burst = self._memo.get((group, place)) if is_shared else None
+        if burst is not None and (burst.cut or burst.newest == newest):
+            return burst
         reading = read(group.windows, place, newest, self.options.max_burst_bytes)
         if reading is None:
             return None
         burst = self.burst(reading, group.framing)
-        if not is_shared:  # nobody else asks
-            return burst
+        if not is_shared:
+            return burst  # nobody else asks
         if self._memo_bytes > self.options.max_memo_bytes:
             self.forget_bursts()
         self._memo[group, place] = burst

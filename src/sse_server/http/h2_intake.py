@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from h2.errors import ErrorCodes
 from h2.events import (
     DataReceived,
     RemoteSettingsChanged,
@@ -25,8 +26,6 @@ from sse_server.wire.flow import CloseReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from h2.errors import ErrorCodes
 
     from sse_server.http.h2_arrivals import Arrivals
     from sse_server.http.h2_budgets import Budgets
@@ -139,8 +138,10 @@ class Intake:
             self._arrivals.drop(stream_id)
             flow.reset(stream, error_code)
             stream.gone(CloseReason.LOST)
-        elif is_idle(flow.h2, stream_id):  # RFC 9113 section 5.1: it cannot be reset
-            raise Http2Error(error_code, "a frame for an idle stream")
+        elif is_idle(flow.h2, stream_id) or error_code is ErrorCodes.FRAME_SIZE_ERROR:
+            # RFC 9113 section 5.1: it cannot be reset. What is late for a closed one is passed
+            # over, but for what nobody may send at any time (section 6.3).
+            raise Http2Error(error_code, "a wrong frame for a stream that is not open")
 
     def _begin_request(self, event: RequestReceived) -> None:
         flow = self._flow
