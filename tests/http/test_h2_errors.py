@@ -395,3 +395,18 @@ def test_who_acknowledges_no_settings_is_served_all_the_same() -> None:
     # Nor does what we have told hold less for it.
     peer.tell(b"".join(head(2 * n + 201) for n in range(157)))
     assert peer.resets == [(513, REFUSED_STREAM)]
+
+
+@pytest.mark.parametrize(("streams", "allowed"), [(1, 100), (64, 50), (200, 25)])
+def test_windows_of_many_streams_are_not_changed_all_the_time(streams: int, allowed: int) -> None:
+    """Each change may have to send a piece on each of them."""
+    peer = Peer()
+    peer.tell(b"".join(head(2 * number + 1) for number in range(streams)))
+    change = frame(SETTINGS, 0, 0, b"\0\4\0\1\0\0")
+    other = frame(SETTINGS, 0, 0, b"\0\4\0\1\0\1")
+    changes = 1  # that the preface came with
+    while not peer.goaways:
+        peer.tell(other if changes % 2 else change)
+        changes += 1
+    assert peer.goaways == [CALM]
+    assert changes - 1 == allowed

@@ -17,7 +17,7 @@ from h2.settings import SettingCodes
 
 from sse_server.errors import RequestError
 from sse_server.http.h2_budgets import ANSWERED_RESET, QUICK_SECONDS, Http2Error
-from sse_server.http.h2_frames import headers_frames
+from sse_server.http.h2_frames import SETTINGS, headers_frames
 from sse_server.http.h2_heads import CONTINUE_BLOCK
 from sse_server.http.h2_inflow import UPDATE_BYTES, Run, is_idle, open_windows, takes_data
 from sse_server.http.h2_request import StreamError, list_bytes
@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 _BYTES_OF_A_RESET = 2_048
 """For each of these a refused head is counted as a reset more. They take hpack up to 0.3 ms and may
 be 64 on the wire: a field can be one there, and is 32 by the measure of section 6.5.2."""
+
+
+_STREAMS_OF_A_SETTING = 64
+"""For so many streams a change of their windows is counted as one frame of SETTINGS more: each may
+have to be sent a piece."""
 
 
 class Intake:
@@ -107,7 +112,10 @@ class Intake:
                     self._lose(event.stream_id, by_client=event.remote_reset)
                 case RemoteSettingsChanged():
                     if SettingCodes.INITIAL_WINDOW_SIZE in event.changed_settings:
-                        opened.update(dict.fromkeys((0, *self._flow.streams)))
+                        streams = self._flow.streams
+                        more = len(streams) // _STREAMS_OF_A_SETTING
+                        self._budgets.count(SETTINGS, self._clock(), more)
+                        opened.update(dict.fromkeys((0, *streams)))
                 case _:  # the rest is h2's
                     pass
 
