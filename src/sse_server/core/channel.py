@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sse_server.core.window import Window
 
 _GROUPS_PER_RUN = 512  # 0.1 ms: so many groups of one channel are woken before the pump looks up
+_GROUPS_PER_WRITE = 8  # waking so many costs about one write
 
 
 class Channel:
@@ -55,11 +56,11 @@ class Channel:
 
     def run(self, pump: Pump) -> int:
         """Wake the groups, some at a time."""
-        if len(self.groups) == 1 and not self._asleep:  # most channels of who has one of his own
+        if not self._asleep and len(self.groups) <= _GROUPS_PER_RUN:  # nearly always: all at once
             for group in self.groups:
                 group.wake(pump)
             self.queued = False
-            return 1
+            return 1 + len(self.groups) // _GROUPS_PER_WRITE
         asleep = self._asleep or list(self.groups)
         self._asleep = asleep[_GROUPS_PER_RUN:]
         for group in asleep[:_GROUPS_PER_RUN]:
@@ -70,4 +71,4 @@ class Channel:
             pump.enqueue(self)
         else:
             self.queued = False
-        return 1 + len(asleep[:_GROUPS_PER_RUN]) // 8  # waking eight costs about one write
+        return 1 + len(asleep[:_GROUPS_PER_RUN]) // _GROUPS_PER_WRITE

@@ -86,7 +86,7 @@ class Hub:
     def deliver(self, channel: str, offset: int, event: Event, block: bytes | None = None) -> None:
         """Take an event that the engine has ordered: encode it, once, and stir who follows it.
 
-        `block`: the engine has encoded it, to store it.
+        `block`: its frame, where the engine has made one.
         """
         log = self.log
         window = log.windows.get(channel)

@@ -98,7 +98,7 @@ class Lane:
             self.members[member.slot] = last
         self.streams -= member.size
         member.lane = None
-        unvisited = self.visiting and member.place < self.place
+        unvisited = self._is_unvisited(member)
         if not unvisited:  # the lane may have gone on without a write
             member.place = max(member.place, self.place)
         member.seen = self.seen_before if unvisited else self.seen
@@ -110,18 +110,19 @@ class Lane:
 
     def place_of(self, bundle: Bundle) -> int:
         """Up to where all that stand in a bundle have everything."""
-        unvisited = self.visiting and bundle.place < self.place
-        return bundle.place if unvisited else self.place
+        return bundle.place if self._is_unvisited(bundle) else self.place
 
     def seen_of(self, bundle: Bundle) -> int:
         """Frames of the group's windows up to the place at which a bundle is."""
-        unvisited = self.visiting and bundle.place < self.place
-        return self.seen_before if unvisited else self.seen
+        return self.seen_before if self._is_unvisited(bundle) else self.seen
 
     def sent_of(self, bundle: Bundle) -> Sent:
         """What has been sent to a bundle that stood here all the time."""
-        unvisited = self.visiting and bundle.place < self.place
-        return self.sent_before if unvisited else self.sent
+        return self.sent_before if self._is_unvisited(bundle) else self.sent
+
+    def _is_unvisited(self, member: Subscriber | Bundle) -> bool:
+        """Whether a visit goes on that has not come to it."""
+        return self.visiting and member.place < self.place
 
     def run(self, pump: Pump) -> int:
         """Bring the members on by one burst; returns the number of writes."""

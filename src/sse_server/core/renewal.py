@@ -20,19 +20,15 @@ if TYPE_CHECKING:
 
 def begin_anew(hub: Hub, epoch: bytes, newest: int) -> None:
     """The epoch `epoch` has begun behind `newest`, the newest event that there is."""
-    subscribers = [(one, hub.positions.encode(_place(one))) for one in hub.registry]
-    for one, _ in subscribers:
+    subscribers = list(hub.registry)
+    for one in subscribers:
         one.leave_lane()
+    requested = [hub.positions.encode(one.place) for one in subscribers]  # in the old epoch
     hub.positions.begin(epoch, newest)
     hub.log.begin_anew(newest)
     hub.pump.dry_at = newest
-    for subscriber, requested in subscribers:
-        _end(hub, subscriber, requested, newest)
-
-
-def _place(subscriber: Subscriber) -> int:
-    lane = subscriber.lane
-    return subscriber.place if lane is None else max(subscriber.place, lane.place)
+    for subscriber, position in zip(subscribers, requested, strict=True):
+        _end(hub, subscriber, position, newest)
 
 
 def _end(hub: Hub, subscriber: Subscriber, requested: bytes, newest: int) -> None:
