@@ -9,10 +9,14 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from sse_server import ConfigurationError, ServerOptions
+from sse_server.core.hub_options import HubOptions
+from sse_server.core.log_options import LogOptions
+from sse_server.core.window import ChannelOptions
 from sse_server.engines.sqlite.engine import SqliteEngine
 from sse_server.engines.sqlite.options import SqliteOptions
 from tests.running_server import Client, RunningServer, run_server, wait_until
@@ -20,16 +24,26 @@ from tests.running_server import Client, RunningServer, run_server, wait_until
 _GET_FLAGS, _SET_FLAGS, _IMMUTABLE = 0x8008_6601, 0x4008_6602, 0x10  # linux/fs.h
 
 
+FEW = HubOptions(log=LogOptions(channel=ChannelOptions(max_frames=5)))
+"""What a hub keeps, where most is to come from the file."""
+
+
 def served(
-    path: Path, *, lock_wait_seconds: float = 0.1
+    path: Path,
+    *,
+    hub: HubOptions | None = None,
+    loop_name: str = "asyncio",
+    drain_seconds: float = 0.2,
+    lock_wait_seconds: float = 0.1,
 ) -> contextlib.AbstractContextManager[RunningServer]:
     options = ServerOptions(
         bind=("127.0.0.1:0",),
-        drain_seconds=0.2,
-        engine=f"sqlite://{path}",
+        drain_seconds=drain_seconds,
+        engine=f"sqlite://{quote(str(path))}",
+        hub=hub or HubOptions(),
         sqlite=SqliteOptions(lock_wait_seconds=lock_wait_seconds),
     )
-    return run_server("asyncio", options)
+    return run_server(loop_name, options)
 
 
 def refused(path: Path) -> str:
@@ -164,6 +178,13 @@ def _set_immutable(path: Path, *, is_immutable: bool) -> None:
         os.close(descriptor)
 
 
+def overwrite(path: Path, at: int, content: bytes) -> None:
+    """Damage a file."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(content)
+
+
 def damage_index(path: Path) -> None:
     """Damage the page from which events are found by channel."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
@@ -171,6 +192,4 @@ def damage_index(path: Path) -> None:
             "SELECT rootpage FROM sqlite_master WHERE name = 'events_of_channels'"
         ).fetchone()
         (size,) = connection.execute("PRAGMA page_size").fetchone()
-    with path.open("r+b") as file:
-        file.seek((page - 1) * size)
-        file.write(b"\xff" * size)
+    overwrite(path, (page - 1) * size, b"\xff" * size)

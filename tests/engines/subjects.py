@@ -15,6 +15,7 @@ from sse_server.engines.sqlite.engine import SqliteEngine
 from sse_server.engines.sqlite.file import DatabaseFile
 from sse_server.engines.sqlite.options import Durability, SqliteOptions
 from sse_server.engines.sqlite.retention import Retention
+from sse_server.wire.event import Event
 from tests.engines.shared import SharedEngine, Store
 
 FEW = "few"
@@ -127,3 +128,17 @@ class Shared(Subject):
 ALL: list[type[Subject]] = [Memory, Sqlite, SqliteFull, Shared]
 SURVIVING = [subject for subject in ALL if subject.survives]
 KEEPING = [subject for subject in ALL if subject.keeps_history]
+
+
+class Nobody:
+    """A hub that wants nothing of what it is handed."""
+
+    def deliver(
+        self, channel: str, offset: int, event: Event, block: bytes | None = None
+    ) -> None: ...
+
+    def advance(self, offset: int) -> None: ...
+
+    def begin_anew(self, epoch: bytes, newest: int) -> None: ...
+
+    def complete(self, channel: str, offset: int) -> None: ...

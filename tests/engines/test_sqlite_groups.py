@@ -12,10 +12,10 @@ from sse_server.engines.sqlite import group
 from sse_server.engines.sqlite.engine import SqliteEngine
 from sse_server.promise import Promise
 from sse_server.wire.event import Event
-from tests.engines.subjects import Sqlite
+from tests.engines.subjects import Nobody, Sqlite
 
 
-class Upward:
+class Upward(Nobody):
     """A hub that notes what comes to pass, in order."""
 
     def __init__(self) -> None:
@@ -23,12 +23,6 @@ class Upward:
 
     def deliver(self, channel: str, offset: int, event: Event, block: bytes | None = None) -> None:
         self.news.append(f"{offset} handed up")
-
-    def advance(self, offset: int) -> None: ...
-
-    def begin_anew(self, epoch: bytes, newest: int) -> None: ...
-
-    def complete(self, channel: str, offset: int) -> None: ...
 
 
 @asynccontextmanager

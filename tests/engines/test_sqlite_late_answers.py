@@ -6,33 +6,17 @@ import json
 import socket
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
-from sse_server import ServerOptions
-from sse_server.core.hub_options import HubOptions
-from sse_server.core.log_options import LogOptions
-from sse_server.core.window import ChannelOptions
-from sse_server.engines.sqlite.options import SqliteOptions
+from tests.engines.served import FEW
+from tests.engines.served import served as server_on
 from tests.http2_client import Http2Client
-from tests.running_server import LOOPS, Client, RunningServer, run_server, wait_until
+from tests.running_server import LOOPS, Client, RunningServer, wait_until
 
-FEW = LogOptions(channel=ChannelOptions(max_frames=5))
-
-
-def served(
-    path: Path, loop_name: str = "asyncio", drain_seconds: float = 0.2
-) -> contextlib.AbstractContextManager[RunningServer]:
-    options = ServerOptions(
-        bind=("127.0.0.1:0",),
-        drain_seconds=drain_seconds,
-        engine=f"sqlite://{quote(str(path))}",
-        hub=HubOptions(log=FEW),
-        sqlite=SqliteOptions(lock_wait_seconds=30),
-    )
-    return run_server(loop_name, options)
+served = partial(server_on, hub=FEW, lock_wait_seconds=30)
 
 
 @contextlib.contextmanager
@@ -59,7 +43,7 @@ def test_who_leaves_while_it_waits_keeps_nobody_from_an_answer(
     tmp_path: Path, loop_name: str
 ) -> None:
     path = tmp_path / "events.db"
-    with served(path, loop_name) as running:
+    with served(path, loop_name=loop_name) as running:
         site = running.server._site
         staying, leaving = running.client(), running.client()
         with held_up(path):
@@ -76,7 +60,7 @@ def test_who_leaves_while_it_waits_keeps_nobody_from_an_answer(
 @pytest.mark.parametrize("loop_name", LOOPS)
 def test_what_is_pipelined_is_answered_in_order(tmp_path: Path, loop_name: str) -> None:
     path = tmp_path / "events.db"
-    with served(path, loop_name) as running, running.client() as client:
+    with served(path, loop_name=loop_name) as running, running.client() as client:
         for number in range(40):
             client.post("/events/news", str(number))
             client.get("/healthz")
@@ -93,7 +77,7 @@ def test_publishes_on_one_connection_of_http2_are_stored_and_answered_together(
     tmp_path: Path, loop_name: str
 ) -> None:
     path = tmp_path / "events.db"
-    with served(path, loop_name) as running:
+    with served(path, loop_name=loop_name) as running:
         sock = running.keep(socket.create_connection(("127.0.0.1", running.port), 10))
         client = Http2Client(sock)
         with held_up(path):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.served import fill, publish, refused, served, small_disk
+from tests.engines.served import fill, overwrite, publish, refused, served, small_disk
 
 NOBODY = 65_534
 
@@ -64,9 +64,7 @@ def test_a_file_that_is_damaged_at_the_start_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     with served(path) as running:
         assert publish(running)[0] == 200
-    with path.open("r+b") as file:
-        file.seek(100)
-        file.write(b"\xff" * 4_096)
+    overwrite(path, 100, b"\xff" * 4_096)
     assert "it is damaged; restore a copy of it" in refused(path)
 
 
@@ -141,9 +139,7 @@ def test_a_file_whose_schema_is_damaged_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     with served(path) as running:
         assert publish(running)[0] == 200
-    with path.open("r+b") as file:
-        file.seek(0)
-        file.write(b"\0" * 100)
+    overwrite(path, 0, b"\0" * 100)
     assert "restore a copy of it, or move it away to begin anew" in refused(path)
 
 

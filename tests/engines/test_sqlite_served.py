@@ -1,32 +1,20 @@
 """The server with the SQLite engine: what clients see of it over restarts."""
 
-import contextlib
 import json
 import shutil
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from sse_server import ServerOptions
 from sse_server.core.history import Page, Question
 from sse_server.core.hub_options import HubOptions
 from sse_server.core.log_options import LogOptions
-from sse_server.core.window import ChannelOptions
-from tests.engines.served import engine_of
-from tests.running_server import RunningServer, run_server
+from tests.engines.served import FEW, engine_of
+from tests.engines.served import served as server_on
+from tests.running_server import RunningServer
 
-FEW = HubOptions(log=LogOptions(channel=ChannelOptions(max_frames=5)))
-
-
-def served(path: Path, hub: HubOptions = FEW) -> contextlib.AbstractContextManager[RunningServer]:
-    options = ServerOptions(
-        bind=("127.0.0.1:0",),
-        drain_seconds=0.2,
-        engine=f"sqlite://{quote(str(path))}",
-        hub=hub,
-    )
-    return run_server("asyncio", options)
+served = partial(server_on, hub=FEW, lock_wait_seconds=5.0)
 
 
 def history(running: RunningServer, query: str = "") -> dict[str, Any]:
@@ -96,7 +84,7 @@ def test_what_the_log_lets_go_ahead_of_a_replay_is_read_from_the_file(tmp_path: 
     small = HubOptions(log=LogOptions(max_bytes=100_000))
     with served(path) as running:
         running.publish("news", *(f"{number} {'x' * 500}" for number in range(500)))
-    with served(path, small) as running:
+    with served(path, hub=small) as running:
         streams = [
             running.subscriber("/events?channel=news&channel=more&last_event_id=earliest")
             for _ in range(3)
@@ -116,7 +104,7 @@ def test_a_stream_that_waits_for_a_slow_disk_is_not_silent(tmp_path: Path) -> No
     path = tmp_path / "events.db"
     with served(path) as running:
         running.publish("news", "old")
-    with served(path, HubOptions(heartbeat_seconds=1.0)) as running:
+    with served(path, hub=HubOptions(heartbeat_seconds=1.0)) as running:
         engine = engine_of(running)
         is_there = threading.Event()
         read = engine._read

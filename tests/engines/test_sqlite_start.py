@@ -16,25 +16,12 @@ from sse_server.engines.sqlite.file import DatabaseFile
 from sse_server.engines.sqlite.options import SqliteOptions
 from sse_server.wire.event import Event
 from sse_server.wire.position import PositionFault, Positions
+from tests.engines.subjects import Nobody
 
 FILL = """
 WITH RECURSIVE number (n) AS (SELECT ?1 + 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?1 + ?2)
 INSERT INTO events SELECT n, 'c' || (n % 100), 1000 * n, zeroblob(20) FROM number
 """
-
-
-class Hub:
-    """Is handed events, and wants none."""
-
-    def deliver(
-        self, channel: str, offset: int, event: Event, block: bytes | None = None
-    ) -> None: ...
-
-    def advance(self, offset: int) -> None: ...
-
-    def begin_anew(self, epoch: bytes, newest: int) -> None: ...
-
-    def complete(self, channel: str, offset: int) -> None: ...
 
 
 def engine_on(path: Path) -> SqliteEngine:
@@ -48,7 +35,7 @@ def start(path: Path) -> Positions:
     async def main() -> Positions:
         engine = engine_on(path)
         await engine.open()
-        engine.start(Hub())
+        engine.start(Nobody())
         answer = engine.publish([Publication("a", Event("x"))])
         assert not isinstance(answer, list)
         await answer
@@ -141,7 +128,7 @@ def test_what_a_start_waits_for_is_the_server_before_it(tmp_path: Path) -> None:
         path = tmp_path / "events.db"
         first, second = engine_on(path), engine_on(path)
         await first.open()
-        first.start(Hub())
+        first.start(Nobody())
         opening = asyncio.ensure_future(second.open())
         answer = first.publish([Publication("a", Event("x"))])
         assert not isinstance(answer, list)

@@ -65,31 +65,29 @@ def test_a_hundred_sources_live_on_one_connection_and_a_post_gets_through(
     assert sorted(heard) == sorted(f"{number} posted" for number in range(100))
 
 
-def test_sources_that_are_closed_make_room_and_cost_nothing(
-    secured: RunningServer, trusting: Page
-) -> None:
+def reload(secured: RunningServer, trusting: Page, times: int, open_ms: int) -> None:
+    """A page with 100 sources, each time when they have been open for so long."""
     trusting.goto(f"https://127.0.0.1:{secured.port}/healthz")
-    for _ in range(5):
+    for _ in range(times):
         trusting.evaluate(OPEN, 100)
         wait_until(lambda: secured.server.hub.subscribers == 100, "all are open")
-        trusting.wait_for_timeout(1_100)  # resets of younger streams are counted
+        trusting.wait_for_timeout(open_ms)
         trusting.reload()
         wait_until(lambda: secured.server.hub.subscribers == 0, "all are gone")
     assert secured.site_sizes == (1, 0)
     assert not secured.server._journal.breaks
+
+
+def test_sources_that_are_closed_make_room_and_cost_nothing(
+    secured: RunningServer, trusting: Page
+) -> None:
+    reload(secured, trusting, times=5, open_ms=1_100)  # resets of younger streams are counted
 
 
 def test_a_page_of_a_hundred_sources_is_reloaded_thrice_as_fast_as_it_can_be(
     secured: RunningServer, trusting: Page
 ) -> None:
-    trusting.goto(f"https://127.0.0.1:{secured.port}/healthz")
-    for _ in range(3):
-        trusting.evaluate(OPEN, 100)
-        wait_until(lambda: secured.server.hub.subscribers == 100, "all are open")
-        trusting.reload()
-        wait_until(lambda: secured.server.hub.subscribers == 0, "all are gone")
-    assert secured.site_sizes == (1, 0)
-    assert not secured.server._journal.breaks
+    reload(secured, trusting, times=3, open_ms=0)
 
 
 def test_over_http_1_the_seventh_waits(page: Page) -> None:
